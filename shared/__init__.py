@@ -1,0 +1,1 @@
+"""Stopgap's product code, in layers: domain, ports, watch, adapters, web, bootstrap."""

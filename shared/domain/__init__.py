@@ -1,0 +1,1 @@
+"""Pure: what the words mean and what is decided. No clock, environment, logging or I/O."""

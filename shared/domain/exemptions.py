@@ -1,0 +1,52 @@
+"""Exemptions: an owner's tag that forbids flagging."""
+
+import re
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+_DATE = re.compile(r"\d{4}-\d{1,2}-\d{1,2}([T ].*)?")
+_NO = {"false", "no", "off", "0"}
+_YES = {"true", "yes", "on", "1", ""}
+
+
+@dataclass(frozen=True, slots=True)
+class Exemption:
+    """Forbids flagging, until a moment or for good."""
+
+    until: datetime | None
+    """The moment from which the exemption no longer holds; None: no end."""
+    reason: str
+
+    def holds(self, at: datetime) -> bool:
+        """Whether the exemption is in force."""
+        return self.until is None or at < self.until
+
+
+def parse_exemption(value: str) -> Exemption | None:
+    """Read the value of the tag `stopgap:exempt`.
+
+    A date (`2027-01-31`, to the end of that day in UTC) or a time of ISO 8601 is the end; `false`, `no`, `off`
+    or `0` is no exemption; any other text is the reason for one without an end. A date that cannot be read
+    exempts without an end, and says so: an owner who asked to be left alone is.
+    """
+    text = value.strip()
+    if text.lower() in _NO:
+        return None
+    if text.lower() in _YES:
+        return Exemption(None, "the owner's tag stopgap:exempt")
+    if not _DATE.fullmatch(text):
+        return Exemption(None, text)
+    try:
+        return Exemption(_end(text), "the owner's tag stopgap:exempt")
+    except (ValueError, OverflowError):
+        return Exemption(
+            None,
+            f"the owner's tag stopgap:exempt has no date that can be read in {text!r}: exempt, to be safe",
+        )
+
+
+def _end(text: str) -> datetime:
+    at = datetime.fromisoformat(text)
+    if at.tzinfo is None:
+        at = at.replace(tzinfo=UTC)
+    return at.astimezone(UTC) + (timedelta(days=1) if len(text) == len("2027-01-31") else timedelta())

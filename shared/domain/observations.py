@@ -1,0 +1,94 @@
+"""One look at one VM at one moment: its model and instance view, as ARM's GET returns them together."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from shared.domain.ids import VmId
+from shared.domain.malformed import Malformed, shown
+from shared.domain.states import NO_SUCH_VM, Reading, read_statuses
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """What a VM is, as far as Stopgap cares. None where Azure says nothing."""
+
+    uid: str | None = None
+    """Azure's `vmId`: a VM deleted and created again under its name has another."""
+    location: str | None = None
+    size: str | None = None
+    os_type: str | None = None
+    priority: str | None = None
+    """`Regular`, `Low` or `Spot`; Azure leaves it out for Regular."""
+
+
+@dataclass(frozen=True, slots=True)
+class Observation:
+    """A VM that was there."""
+
+    vm: VmId
+    observed_at: datetime
+    """When the look began: what it saw is no older than this."""
+    reading: Reading
+    model: Model
+    tags: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Gone:
+    """ARM answered 404: there is no such VM. A fact, not a failure."""
+
+    vm: VmId
+    observed_at: datetime
+
+    @property
+    def reading(self) -> Reading:
+        """As of a VM that is not there."""
+        return NO_SUCH_VM
+
+
+def read_vm(vm: VmId, body: object, observed_at: datetime) -> Observation:
+    """Read the JSON of GET …/virtualMachines/{name}?$expand=instanceView.
+
+    A part that is missing is None, a power state that is missing is unknown; a part of the wrong type is
+    `Malformed`. Only the view's top-level statuses are read: agents, disks and extensions have their own
+    `ProvisioningState/` entries, which say nothing of the VM.
+    """
+    model = _object(body, "VM")
+    properties = _object(model.get("properties"), "properties")
+    view = _object(properties.get("instanceView"), "properties.instanceView")
+    disk = _object(
+        _object(properties.get("storageProfile"), "storageProfile").get("osDisk"), "storageProfile.osDisk"
+    )
+    hardware = _object(properties.get("hardwareProfile"), "hardwareProfile")
+    return Observation(
+        vm=vm,
+        observed_at=observed_at,
+        reading=read_statuses(view.get("statuses"), properties.get("provisioningState")),
+        model=Model(
+            uid=_text(properties.get("vmId"), "properties.vmId"),
+            location=_text(model.get("location"), "location"),
+            size=_text(hardware.get("vmSize"), "hardwareProfile.vmSize"),
+            os_type=_text(disk.get("osType"), "osDisk.osType"),
+            priority=_text(properties.get("priority"), "properties.priority"),
+        ),
+        tags={
+            key: value
+            for key, value in _object(model.get("tags"), "tags").items()
+            if isinstance(key, str) and isinstance(value, str)
+        },
+    )
+
+
+def _object(value: object, where: str) -> Mapping[object, object]:
+    if value is None:
+        return {}
+    if not isinstance(value, Mapping):
+        raise Malformed(f"ARM's answer: expected {where} to be an object, got {shown(value)}")
+    return value
+
+
+def _text(value: object, where: str) -> str | None:
+    if value is not None and not isinstance(value, str):
+        raise Malformed(f"ARM's answer: expected {where} to be a text, got {shown(value)}")
+    return str(value) if value is not None else None

@@ -1,0 +1,243 @@
+"""What Stopgap remembers of a VM: the record, and the transitions and episodes of its life."""
+
+from dataclasses import dataclass, replace
+from datetime import datetime
+from enum import StrEnum
+
+from shared.domain.exemptions import Exemption
+from shared.domain.ids import VmId
+from shared.domain.observations import Model
+from shared.domain.signals import Cause, Source
+from shared.domain.states import BILLED, PowerState, Reading
+from shared.domain.transitions import KINDS, Effect, Kind, effect
+
+
+class FlagKind(StrEnum):
+    """What a flag says of a VM."""
+
+    LEFT_STOPPED = "left_stopped"
+
+
+class NoticeKind(StrEnum):
+    """What a notice tells people and systems."""
+
+    LEFT_STOPPED = "left_stopped"
+    FLAG_CLEARED = "flag_cleared"
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """The state in which a VM was last seen at rest."""
+
+    power_state: PowerState
+    before: PowerState | None
+    """The settled state that came before; None: none was seen."""
+    since: datetime
+    """When it began: as a signal told, else when a look first saw it."""
+    since_source: Source
+    seen_at: datetime
+    """When a look first saw it settled. Names its transition and episode in the ledger."""
+    not_before: datetime | None
+    """The last look that saw another state: `since` cannot be earlier. None: there was no look before."""
+    cause: Cause | None = None
+    flagged_at: datetime | None = None
+    """When it was first flagged in this state."""
+    left_at: datetime | None = None
+    """The first look that saw the VM in another power state, passing ones included. None: it is still in this."""
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """A signal of a state that no look has seen yet: ARM's answer may lag, an annotation marks a beginning."""
+
+    leads_to: PowerState
+    cause: Cause
+
+
+@dataclass(frozen=True, slots=True)
+class Retry:
+    """The next of the looks, ever further apart, at a VM that is not at rest."""
+
+    at: datetime
+    looks: int
+    """How many have been asked for."""
+
+
+@dataclass(frozen=True, slots=True)
+class Flag:
+    """Our mark on a VM left Stopped past grace, not exempt."""
+
+    kind: FlagKind
+    flagged_at: datetime
+    notified_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """Something to be told, kept in the record until it has been."""
+
+    kind: NoticeKind
+    id: str
+    """The same for every attempt, so that a receiver can tell a repetition."""
+    made_at: datetime
+    try_at: datetime
+    """When the next look may send it, if it is still here by then: whoever saved this attempt is sending it."""
+    attempts: int = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Record:
+    """The latest word on one VM."""
+
+    vm: VmId
+    observed_at: datetime
+    """The look that this record is from. Later looks that found nothing new are not written."""
+    reading: Reading
+    """What that look read."""
+    model: Model
+    power_state: PowerState
+    """The last known power state, passing ones included: a look that reads none leaves the word that stood."""
+    appeared_at: datetime
+    """The first look that saw the present power state."""
+    not_before: datetime | None
+    """The last look that saw another."""
+    settled: Settled | None = None
+    """The last settled state, whether or not the VM is still in it."""
+    heard: Heard | None = None
+    flag: Flag | None = None
+    exemption: Exemption | None = None
+    due_at: datetime | None = None
+    """When a VM that is Stopped is to be looked at for its flag: its grace or its exemption ends."""
+    retry: Retry | None = None
+    outbox: tuple[Notice, ...] = ()
+    reason: str = ""
+    """Why the record is as it is, in words fit for the VM's owner."""
+
+    @property
+    def billed(self) -> bool | None:
+        """Whether compute is billed in the present state; None when that is not known."""
+        return BILLED[self.power_state]
+
+    @property
+    def present(self) -> Settled | None:
+        """The settled state, if the VM is at rest in it now."""
+        at_rest = self.settled and self.reading.settled and self.settled.left_at is None
+        return self.settled if at_rest else None
+
+    @property
+    def stopped(self) -> Settled | None:
+        """The settled state, if the VM is at rest in it now and it is Stopped."""
+        present = self.present
+        return present if present and present.power_state is PowerState.STOPPED else None
+
+    @property
+    def since(self) -> datetime:
+        """When the present power state began."""
+        return self.present.since if self.present else self.appeared_at
+
+    @property
+    def since_source(self) -> Source:
+        """How we know `since`; `observed` means "at least since"."""
+        return self.present.since_source if self.present else Source.OBSERVED
+
+    @property
+    def cause(self) -> Cause | None:
+        """Who or what brought the present state about, as far as we were told."""
+        if self.present:
+            return self.present.cause
+        return self.heard.cause if self.heard else None
+
+    @property
+    def look_at(self) -> datetime | None:
+        """When the VM has to be looked at next; None: when a signal or a sweep asks for it."""
+        times = [
+            self.due_at,
+            self.retry.at if self.retry else None,
+            *(notice.try_at for notice in self.outbox),
+        ]
+        return min((at for at in times if at), default=None)
+
+
+@dataclass(frozen=True, slots=True)
+class Transition:
+    """The change between two settled observations of a VM."""
+
+    vm: VmId
+    seen_at: datetime
+    """The look that saw it. With the VM, its name in the ledger: told again with a better cause, it is replaced."""
+    at: datetime
+    at_source: Source
+    before: PowerState | None
+    after: PowerState
+    cause: Cause | None
+
+    @classmethod
+    def to(cls, vm: VmId, settled: Settled) -> "Transition":
+        """The transition to a settled state."""
+        return cls(
+            vm,
+            settled.seen_at,
+            settled.since,
+            settled.since_source,
+            settled.before,
+            settled.power_state,
+            settled.cause,
+        )
+
+    @property
+    def kind(self) -> Kind:
+        """What happened, as far as two looks can tell."""
+        return KINDS[self.before, self.after]
+
+    @property
+    def billing(self) -> Effect:
+        """What it does to the bill."""
+        return effect(self.before, self.after)
+
+
+@dataclass(frozen=True, slots=True)
+class Episode:
+    """One stretch of time that a VM spent Stopped and billed."""
+
+    vm: VmId
+    seen_at: datetime
+    """The look that first saw it. With the VM, its name in the ledger."""
+    started_at: datetime
+    started_source: Source
+    cause: Cause | None
+    flagged_at: datetime | None = None
+    ended_at: datetime | None = None
+    """None: it lasts."""
+    ended_as: PowerState | None = None
+    """The state that ended it."""
+    ended_by: Cause | None = None
+
+    @classmethod
+    def of(cls, vm: VmId, settled: Settled) -> "Episode | None":
+        """The episode of a settled state, which lasts; None when the state is not Stopped."""
+        if settled.power_state is not PowerState.STOPPED:
+            return None
+        return cls(
+            vm, settled.seen_at, settled.since, settled.since_source, settled.cause, settled.flagged_at
+        )
+
+    def ended(self, left_at: datetime | None, after: Settled) -> "Episode":
+        """The episode once the VM has settled in another state, or come back to Stopped.
+
+        Args:
+            left_at: The first look that saw the VM elsewhere, if one did before it settled again.
+            after: The state that it settled in.
+        """
+        recreated = after.before is PowerState.DELETED
+        at = min(after.since, left_at) if left_at else after.since
+        return replace(
+            self,
+            ended_at=max(at, self.started_at),
+            ended_as=PowerState.DELETED if recreated else after.power_state,
+            ended_by=None if recreated else after.cause,
+        )
+
+    @property
+    def hours(self) -> float | None:
+        """How long it lasted; None while it lasts."""
+        return (self.ended_at - self.started_at).total_seconds() / 3600 if self.ended_at else None

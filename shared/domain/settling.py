@@ -1,0 +1,124 @@
+"""What state a VM is in, since when and why: looks and signals put together, without policy.
+
+Looks are samples and signals are hints: the state is what a look sees; a signal may tell since when and by whom.
+"""
+
+from dataclasses import replace
+from datetime import timedelta
+
+from shared.domain.observations import Gone, Model, Observation
+from shared.domain.records import Heard, Record, Settled
+from shared.domain.signals import Cause, Signal, Source
+from shared.domain.states import PowerState
+
+HEARSAY = timedelta(minutes=15)
+"""How far a signal's time and the looks around it may lie apart for the signal to explain what they saw: an
+annotation marks a beginning, an event an end, and "usually delayed in the order of few minutes" is Azure's word
+for the latter. An older signal is a late duplicate. Also how long a state that was only told of is looked for."""
+
+
+def with_look(previous: Record | None, seen: Observation | Gone) -> Record:
+    """The record with what a look saw, and with the first sight of the VM outside its settled state."""
+    reading, at = seen.reading, seen.observed_at
+    model = seen.model if isinstance(seen, Observation) else None
+    if previous is None:
+        return Record(
+            vm=seen.vm,
+            observed_at=at,
+            reading=reading,
+            model=model or Model(),
+            power_state=reading.power_state,
+            appeared_at=at,
+            not_before=None,
+        )
+    record = replace(previous, observed_at=at, reading=reading, model=model or previous.model)
+    known = previous.model.uid
+    if known and model and model.uid not in {None, known} and previous.power_state is not PowerState.DELETED:
+        record = _recreated(previous, record)
+    power = reading.power_state
+    if power is PowerState.UNKNOWN and record.power_state is not PowerState.DELETED:
+        power = record.power_state  # no word is no news
+    if power is not record.power_state:
+        record = replace(record, power_state=power, appeared_at=at, not_before=previous.observed_at)
+    settled = record.settled
+    if settled and settled.left_at is None and settled.power_state is not power:
+        record = replace(record, settled=replace(settled, left_at=at))
+    return record
+
+
+def _recreated(previous: Record, record: Record) -> Record:
+    """A VM with the name of one that we knew: that one was deleted at some time since, unseen."""
+    deleted = Settled(
+        power_state=PowerState.DELETED,
+        before=previous.settled.power_state if previous.settled else None,
+        since=record.observed_at,
+        since_source=Source.OBSERVED,
+        seen_at=record.observed_at,
+        not_before=previous.observed_at,
+    )
+    return replace(record, power_state=PowerState.UNKNOWN, settled=deleted, heard=None)
+
+
+def settle(record: Record) -> Record:
+    """Settle a VM at rest in the state that it is in."""
+    if not record.reading.settled:
+        return record
+    before, heard = record.settled, record.heard
+    settled = record.present or Settled(
+        power_state=record.power_state,
+        before=before.power_state if before else None,
+        since=record.appeared_at,
+        since_source=Source.OBSERVED,
+        seen_at=record.observed_at,
+        not_before=record.not_before,
+    )
+    if heard and heard.leads_to is settled.power_state:
+        settled = _explained(settled, heard.cause)
+    return _forgotten(replace(record, settled=settled))
+
+
+def with_signal(record: Record, signal: Signal | None) -> Record:
+    """Take in a signal that explains the present state, or tells of one not seen yet; leave out a stale one."""
+    if signal is None or signal.leads_to is None:
+        return record
+    cause, present = signal.cause, record.present
+    if signal.leads_to is not record.power_state:
+        fresh = abs(record.observed_at - cause.at) <= HEARSAY
+        return _forgotten(_hear(record, signal.leads_to, cause)) if fresh else record
+    seen_at = present.seen_at if present else record.observed_at
+    if cause.at - seen_at > HEARSAY or (record.not_before and record.not_before - cause.at > HEARSAY):
+        return record
+    if present is None:
+        return _hear(record, signal.leads_to, cause)
+    return _forgotten(replace(record, settled=_explained(present, cause)))
+
+
+def _hear(record: Record, leads_to: PowerState, cause: Cause) -> Record:
+    """Keep the weightiest word on one state; of two states, the one told of later."""
+    heard = record.heard
+    if heard and heard.leads_to is leads_to:
+        keep = heard.cause.weight >= cause.weight
+    else:
+        keep = heard is not None and heard.cause.at >= cause.at
+    return record if keep else replace(record, heard=Heard(leads_to, cause))
+
+
+def _forgotten(record: Record) -> Record:
+    """Forget word of another state if the VM, at rest, is in that one, or got to its own since, or too late."""
+    heard, present = record.heard, record.present
+    if heard is None or present is None:
+        return record
+    seen = heard.leads_to is present.power_state
+    outdated = present.since_source is not Source.OBSERVED and heard.cause.at <= present.since
+    given_up = record.observed_at - heard.cause.at > HEARSAY
+    return replace(record, heard=None) if seen or outdated or given_up else record
+
+
+def _explained(settled: Settled, cause: Cause) -> Settled:
+    """The settled state with a cause added. `since` may move earlier by it, never later."""
+    at = max(cause.at, settled.not_before) if settled.not_before else cause.at
+    if at < settled.since or (settled.since_source is Source.OBSERVED and at == settled.since):
+        settled = replace(settled, since=at, since_source=cause.source)
+    if settled.cause is None or cause.weight > settled.cause.weight:
+        settled = replace(settled, cause=cause)
+    return settled

@@ -1,0 +1,177 @@
+"""What the use cases need from outside, and how it can fail.
+
+Errors:
+
+    PortError
+    ├── Conflict        somebody else saved the record first: read again, decide again
+    ├── NotNow          it may work later: the host or a queue tries again
+    │   ├── Throttled   429: not before `retry_after`
+    │   └── Unavailable 5xx, no answer, no connection
+    └── Refused         it will not work until somebody changes something: 401, 403, 400
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Protocol
+
+from shared.domain.ids import VmId
+from shared.domain.observations import Gone, Observation
+from shared.domain.records import Episode, Notice, Record, Transition
+from shared.domain.states import PowerState
+
+
+class PortError(Exception):
+    """Something outside failed. Its text names what was asked of whom, and what came of it."""
+
+
+class Conflict(PortError):
+    """The record in the ledger is not the one that was read: somebody else saved first."""
+
+
+class NotNow(PortError):
+    """It failed, and may work later."""
+
+    def __init__(self, text: str, retry_after: timedelta | None = None) -> None:
+        super().__init__(text)
+        self.retry_after = retry_after
+        """How long to leave it alone, as the other side asked; None: it did not say."""
+
+
+class Throttled(NotNow):
+    """HTTP 429: too many requests."""
+
+
+class Unavailable(NotNow):
+    """HTTP 5xx, no answer in time, or no connection."""
+
+
+class Refused(PortError):
+    """It will not work until somebody changes something: a permission, a setting, a request."""
+
+
+class VmSource(Protocol):
+    """Where VMs are looked at: ARM."""
+
+    async def look(self, vm: VmId) -> Observation | Gone:
+        """One look at one VM, model and instance view together.
+
+        Raises `NotNow`, `Refused` or `Malformed`.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """A record as the ledger holds it."""
+
+    record: Record
+    version: str
+    """Opaque; a save is conditional on it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What is written of one VM at once: all of it or nothing."""
+
+    record: Record
+    transition: Transition | None = None
+    episodes: tuple[Episode, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """Which records to list."""
+
+    subscriptions: tuple[str, ...]
+    """In which subscriptions, in this order."""
+    flagged: bool | None = None
+    """True: only flagged ones, at a cost that follows their number, not the fleet's. False: only others."""
+    power_state: PowerState | None = None
+    limit: int = 100
+    after: str | None = None
+    """The `next` of the page before; None: from the beginning."""
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Some of the records that a query asks for, by id."""
+
+    records: tuple[Record, ...]
+    next: str | None
+    """Where the next page begins; None: this was the last."""
+
+
+@dataclass(frozen=True, slots=True)
+class History:
+    """The life of one VM, latest first."""
+
+    transitions: tuple[Transition, ...]
+    episodes: tuple[Episode, ...]
+
+
+class Ledger(Protocol):
+    """Where records, transitions and episodes live. All may raise `NotNow` or `Refused`."""
+
+    async def latest(self, vm: VmId) -> Stored | None:
+        """The record of one VM; None when there is none."""
+        ...
+
+    async def save(self, change: Change, previous: Stored | None) -> Stored:
+        """Write a change as one, if the ledger still holds `previous` (None: nothing); else `Conflict`.
+
+        A transition or episode with the VM and `seen_at` of one that is there replaces it.
+        """
+        ...
+
+    async def page(self, query: Query) -> Page:
+        """Some of the records that a query asks for. `Malformed` when its `after` is none that we gave."""
+        ...
+
+    async def history(self, vm: VmId, limit: int) -> History:
+        """The latest `limit` transitions and the latest `limit` episodes of one VM."""
+        ...
+
+    async def check(self) -> None:
+        """Return if the ledger can be used; else raise what prevents it."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """A look asked for at a time: what travels on the queue `looks`."""
+
+    vm: VmId
+    at: datetime
+
+
+class Looks(Protocol):
+    """The queue `looks`."""
+
+    async def put(self, look: Look, delay: timedelta) -> None:
+        """Ask for a look after `delay` (not before; a delay longer than the queue can hold comes early)."""
+        ...
+
+    async def check(self) -> None:
+        """Return if the queue can be used; else raise what prevents it."""
+        ...
+
+
+class Notices(Protocol):
+    """Where people and systems are told."""
+
+    async def send(self, notice: Notice, record: Record) -> None:
+        """Tell of a VM. Raises `NotNow` or `Refused`."""
+        ...
+
+
+class Clock(Protocol):
+    """The time."""
+
+    def __call__(self) -> datetime:
+        """Now, in UTC."""
+        ...
+
+
+type Counts = Mapping[str, int]
+"""How often what happened, since this process began."""

@@ -1,0 +1,1 @@
+"""What others are shown of a VM."""
