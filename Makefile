@@ -1,0 +1,37 @@
+# Two commands on a fresh machine, no other step: `make demo` and `make test`.
+.DEFAULT_GOAL := help
+SHELL := /bin/bash
+BIN := .venv/bin
+CODE := function_app.py functions shared local tests
+export PATH := $(CURDIR)/.venv/bin:$(PATH)
+
+.PHONY: help setup check format test demo requirements
+
+help: ## this list
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
+
+setup: ## .venv with Python 3.13 and the pinned packages, node_modules with Azurite
+	@./local/setup.sh
+
+check: setup ## format, lint, types, import contracts
+	@$(BIN)/ruff format --check --quiet $(CODE)
+	@$(BIN)/ruff check --quiet $(CODE)
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports --no-logo
+
+format: setup ## format the code, and mend what the linter can
+	@$(BIN)/ruff format --quiet $(CODE)
+	@$(BIN)/ruff check --quiet --fix $(CODE)
+
+test: setup ## every test, on real parts
+	@$(BIN)/python -m pytest
+
+demo: setup ## the story of a fleet on real parts (ONCE=1: end with it, HOST=func: with Core Tools, PORT=7071)
+	@$(BIN)/python -m local demo $(if $(ONCE),--once) $(if $(HOST),--host $(HOST)) $(if $(PORT),--port $(PORT))
+
+requirements: setup ## compile requirements*.in into pinned, hashed requirements*.txt (UPGRADE=1: newest)
+	@for name in requirements requirements-dev; do \
+		$(BIN)/uv pip compile --quiet --universal --python-version "$$(cat .python-version)" --generate-hashes \
+			--no-header --no-emit-index-url $(if $(UPGRADE),--upgrade) \
+			$$([ $$name = requirements-dev ] && echo --constraint requirements.txt) --output-file $$name.txt $$name.in; \
+	done

@@ -1,0 +1,31 @@
+"""`python -m local`: everything that runs on a laptop."""
+
+import argparse
+import sys
+
+from local.azure import command as azure
+from local.demo import command as demo
+from local.host import command as host
+
+COMMANDS = {
+    "host": (host, "serve the function app, with whatever the settings name"),
+    "azure": (azure, "serve a simulated Azure: ARM compute, Event Grid, a custom topic"),
+    "demo": (demo, "play the story of a fleet on real parts and show what is flagged"),
+}
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run the command that the arguments name; the exit code is its own."""
+    parser = argparse.ArgumentParser(prog="python -m local", description="Stopgap on a laptop.")
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    for name, (module, summary) in COMMANDS.items():
+        command = commands.add_parser(name, help=summary, description=f"{summary[0].upper()}{summary[1:]}.")
+        module.add_arguments(command)
+        command.set_defaults(run=module.run)
+    arguments = parser.parse_args(argv)
+    code: int = arguments.run(arguments)
+    return code
+
+
+if __name__ == "__main__":
+    sys.exit(main())

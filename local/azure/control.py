@@ -1,0 +1,197 @@
+"""Steering the simulated Azure over HTTP, in JSON.
+
+| route | body | answer |
+| --- | --- | --- |
+| `GET /_sim/vms` | | `{"vms": [...]}` with each VM's true state and history |
+| `POST /_sim/vms` | what `Cloud.add_vm` takes, by name; `since` in ISO 8601 | 201 `{"id"}` |
+| `POST /_sim/vms/{verb}` | `id` and what the verb takes, by name | 202 `{"operation"}` or 200 `{}` |
+| `POST /_sim/faults` | `kind` (429, 500, 503, 403, drop), `times`, `method`, `path`, `retry_after` | 201 `{}` |
+| `GET /_sim/requests` | | `{"counts": {...}, "requests": [...]}` |
+| `GET /_sim/topic` | | `{"mode", "events": [{"topic", "event"}]}` |
+| `POST /_sim/topic/mode` | `mode` (ok, fail, hang, slow) | `{}` |
+| `POST /_sim/subscriptions` | `endpoint`, `schema`, `name`, `event_types` | 201 `{}`, 400 if the handshake fails |
+| `GET /_sim/dead-letters` | | `{"dead_letters": [...]}` |
+| `POST /_sim/settle` | | `{}` once all operations and deliveries are done |
+| `POST /_sim/reset` | | `{}` |
+| `GET /_sim/left-stopped?grace_seconds=` | | `{"ids": [...]}` |
+
+Verbs: `create` (takes what `POST /_sim/vms` does, without `state`), `start`, `power_off`, `restart`, `deallocate`
+(`hibernate`), `delete`, `set_tags` (`tags`) - all with `by`, a person's name or null - `guest_shutdown`,
+`guest_crash`, `evict`, `fail_provisioning`, `fail_next` (`code`), `set_statuses` and `replace_body` (`raw`),
+`remove_instance_view`, `restore`. Anything amiss is answered with 400, 404 or 409 and `{"error": "one line"}`.
+"""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import asdict
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from aiohttp import web
+
+from local.azure.cloud import Cloud
+from local.azure.compute import RunningOperation
+from local.azure.errors import ArmError
+from local.azure.faults import Fault
+from local.azure.handshake import HandshakeError
+from local.azure.model import VirtualMachine
+
+type _Handler = Callable[[web.Request], Awaitable[web.Response]]
+
+_VERBS = frozenset(
+    {
+        "start",
+        "power_off",
+        "restart",
+        "deallocate",
+        "delete",
+        "set_tags",
+        "guest_shutdown",
+        "guest_crash",
+        "evict",
+        "fail_provisioning",
+        "fail_next",
+        "set_statuses",
+        "replace_body",
+        "remove_instance_view",
+        "restore",
+    }
+)
+
+
+def control_routes(cloud: Cloud) -> list[web.RouteDef]:
+    """The routes of the table above."""
+    control = _Control(cloud)
+    routes: list[tuple[str, str, _Handler]] = [
+        ("GET", "/_sim/vms", control.list_vms),
+        ("POST", "/_sim/vms", control.add_vm),
+        ("POST", "/_sim/vms/{verb}", control.act),
+        ("POST", "/_sim/faults", control.inject),
+        ("GET", "/_sim/requests", control.list_requests),
+        ("GET", "/_sim/topic", control.show_topic),
+        ("POST", "/_sim/topic/mode", control.set_topic_mode),
+        ("POST", "/_sim/subscriptions", control.subscribe),
+        ("GET", "/_sim/dead-letters", control.list_dead_letters),
+        ("POST", "/_sim/settle", control.settle),
+        ("POST", "/_sim/reset", control.reset),
+        ("GET", "/_sim/left-stopped", control.list_left_stopped),
+    ]
+    return [web.route(method, path, _in_words(handler)) for method, path, handler in routes]
+
+
+def _in_words(handler: _Handler) -> _Handler:
+    """Answer what goes wrong in one line of JSON."""
+
+    async def answer(request: web.Request) -> web.Response:
+        try:
+            return await handler(request)
+        except ArmError as error:
+            return web.json_response({"error": str(error)}, status=error.status)
+        except (TypeError, ValueError, HandshakeError) as error:
+            return web.json_response({"error": str(error)}, status=400)
+
+    return answer
+
+
+class _Control:
+    """The handlers. Bodies are handed on by name, so the cloud's own signatures say what is allowed."""
+
+    def __init__(self, cloud: Cloud) -> None:
+        self._cloud = cloud
+
+    async def list_vms(self, _request: web.Request) -> web.Response:
+        return web.json_response({"vms": [_truth(vm) for vm in self._cloud.vms.values()]})
+
+    async def add_vm(self, request: web.Request) -> web.Response:
+        body = await _body(request)
+        if "since" in body:
+            body["since"] = datetime.fromisoformat(body["since"]).astimezone(UTC)
+        return web.json_response({"id": self._cloud.add_vm(**body)}, status=201)
+
+    async def act(self, request: web.Request) -> web.Response:
+        verb = request.match_info["verb"]
+        body = await _body(request)
+        if verb == "create":
+            return _begun(self._cloud.create(**body))
+        if verb not in _VERBS:
+            raise ValueError(f"verb is {verb!r}; expected create, {', '.join(sorted(_VERBS))}")
+        try:
+            vm_id = body.pop("id")
+        except KeyError:
+            raise ValueError("the body needs the VM's 'id'") from None
+        return _begun(getattr(self._cloud, verb)(vm_id, **body))
+
+    async def inject(self, request: web.Request) -> web.Response:
+        self._cloud.inject(Fault(**await _body(request)))
+        return web.json_response({}, status=201)
+
+    async def list_requests(self, _request: web.Request) -> web.Response:
+        logged = [{**asdict(entry), "at": entry.at.isoformat()} for entry in self._cloud.requests]
+        return web.json_response({"counts": self._cloud.arm.counts(), "requests": logged})
+
+    async def show_topic(self, _request: web.Request) -> web.Response:
+        topic = self._cloud.topic
+        received = zip(topic.topics, topic.events, strict=True)
+        events = [{"topic": name, "event": event} for name, event in received]
+        return web.json_response({"mode": topic.mode, "events": events})
+
+    async def set_topic_mode(self, request: web.Request) -> web.Response:
+        await self._cloud.set_topic_mode(**await _body(request))
+        return web.json_response({})
+
+    async def subscribe(self, request: web.Request) -> web.Response:
+        await self._cloud.subscribe(**await _body(request))
+        return web.json_response({}, status=201)
+
+    async def list_dead_letters(self, _request: web.Request) -> web.Response:
+        return web.json_response({"dead_letters": self._cloud.dead_letters})
+
+    async def settle(self, _request: web.Request) -> web.Response:
+        await self._cloud.settle()
+        return web.json_response({})
+
+    async def reset(self, _request: web.Request) -> web.Response:
+        await self._cloud.reset()
+        return web.json_response({})
+
+    async def list_left_stopped(self, request: web.Request) -> web.Response:
+        text = request.query.get("grace_seconds", "0")
+        try:
+            grace = timedelta(seconds=float(text))
+        except ValueError:
+            raise ValueError(f"grace_seconds is {text!r}; expected a number") from None
+        return web.json_response({"ids": sorted(self._cloud.left_stopped(grace))})
+
+
+async def _body(request: web.Request) -> dict[str, Any]:
+    body = await request.json()
+    if not isinstance(body, dict):
+        raise ValueError("the body must be a JSON object")  # noqa: TRY004 - the caller's fault, not a type's
+    return body
+
+
+def _begun(operation: RunningOperation | None) -> web.Response:
+    if operation is None:
+        return web.json_response({})
+    return web.json_response({"operation": operation.id, "id": operation.vm.spec.id}, status=202)
+
+
+def _truth(vm: VirtualMachine) -> dict[str, Any]:
+    history = [
+        {
+            "at": moment.at.isoformat(),
+            "power": moment.condition.power,
+            "provisioning": moment.condition.provisioning,
+            "detail": moment.condition.detail,
+        }
+        for moment in vm.history
+    ]
+    return {
+        **asdict(vm.spec),
+        "id": vm.spec.id,
+        "vm_id": vm.vm_id,
+        "power": vm.condition.power,
+        "provisioning": vm.condition.provisioning,
+        "hibernated": vm.hibernated,
+        "busy_with": vm.busy_with,
+        "history": history,
+    }

@@ -1,0 +1,109 @@
+"""The errors that ARM answers with: status, code and message, in ARM's shape.
+
+Messages follow Azure's wording where a public source shows it. The codes of refusals that no public source
+shows are `OperationNotAllowed`, Compute's code for a verb that the VM's state forbids.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+from local.azure.model import VmSpec
+
+
+@dataclass(slots=True)
+class ArmError(Exception):
+    """A request that ARM refuses. Raised by the compute model; an HTTP answer at the edge."""
+
+    status: int
+    code: str
+    message: str
+
+    def __str__(self) -> str:
+        return f"{self.code}: {self.message}"
+
+    def body(self) -> dict[str, Any]:
+        """ARM's error shape."""
+        return {"error": {"code": self.code, "message": self.message}}
+
+
+def missing_api_version() -> ArmError:
+    """No `api-version` in the query."""
+    return ArmError(
+        400,
+        "MissingApiVersionParameter",
+        "The api-version query parameter (?api-version=) is required for all requests.",
+    )
+
+
+def bad_request(message: str) -> ArmError:
+    """A body or a query that cannot be read."""
+    return ArmError(400, "InvalidParameter", message)
+
+
+def no_subscription(subscription: str) -> ArmError:
+    """The subscription is not one of the simulated ones."""
+    return ArmError(404, "SubscriptionNotFound", f"The subscription '{subscription}' could not be found.")
+
+
+def no_resource_group(resource_group: str) -> ArmError:
+    """The subscription has no such resource group."""
+    return ArmError(404, "ResourceGroupNotFound", f"Resource group '{resource_group}' could not be found.")
+
+
+def no_vm(resource_group: str, name: str) -> ArmError:
+    """The resource group has no such VM."""
+    return ArmError(
+        404,
+        "ResourceNotFound",
+        f"The Resource 'Microsoft.Compute/virtualMachines/{name}' under resource group '{resource_group}' "
+        "was not found. For more details please go to https://aka.ms/ARMResourceNotFoundFix",
+    )
+
+
+def no_operation(operation_id: str) -> ArmError:
+    """Nothing is known of the long-running operation that is asked about."""
+    return ArmError(404, "NotFound", f"The entity was not found: operation '{operation_id}'.")
+
+
+def no_route(method: str, path: str) -> ArmError:
+    """Azure has this call, perhaps; the simulated one does not."""
+    return ArmError(404, "InvalidResourceType", f"The simulated Azure does not know {method} {path}.")
+
+
+def conflict() -> ArmError:
+    """Another operation is under way on the VM."""
+    return ArmError(
+        409,
+        "Conflict",
+        "The request failed due to conflict with a concurrent request. To resolve it, please refer to "
+        "https://aka.ms/activitylog to get more details on the conflicting requests.",
+    )
+
+
+def not_allowed(verb: str, spec: VmSpec, why: str) -> ArmError:
+    """The state or the kind of the VM forbids the verb."""
+    return ArmError(
+        409, "OperationNotAllowed", f"Operation '{verb}' is not allowed on VM '{spec.name}' since {why}."
+    )
+
+
+def not_authorized(action: str, scope: str) -> ArmError:
+    """The caller lacks the permission."""
+    return ArmError(
+        403,
+        "AuthorizationFailed",
+        "The client '00000000-0000-4000-8000-00000000c11e' with object id "
+        "'00000000-0000-4000-8000-00000000c11e' does not have authorization to perform action "
+        f"'{action}' over scope '{scope}' or the scope is invalid. If access was recently granted, "
+        "please refresh your credentials.",
+    )
+
+
+def subscription_throttled(subscription: str, operation: str, seconds: int) -> ArmError:
+    """The subscription's token bucket is empty."""
+    return ArmError(
+        429,
+        "SubscriptionRequestsThrottled",
+        f"Number of '{operation}' requests for subscription '{subscription}' exceeded. "
+        f"Please try again after '{seconds}' seconds.",
+    )

@@ -1,0 +1,98 @@
+"""What the demo prints."""
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+type Vm = Mapping[str, Any]
+
+_COLOURS = {"running": "green", "stopped": "red", "deallocated": "cyan", "deleted": "dim"}
+
+
+class Screen:
+    """The terminal. Plain text when it is none."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._known: dict[str, tuple[str, bool, bool]] = {}
+
+    def heading(self, text: str) -> None:
+        """A new part of the story."""
+        self._console.print()
+        self._console.rule(text, align="left", style="dim")
+
+    def line(self, text: str) -> None:
+        """A remark."""
+        self._console.print(text, markup=False, highlight=False)
+
+    def step(self, vm: str, says: str) -> None:
+        """Somebody does something."""
+        self._told("Azure  ", "dim", vm, Text(says))
+
+    def news(self, vms: Sequence[Vm]) -> None:
+        """What Stopgap's records say now that they did not say before."""
+        for vm in vms:
+            now = (vm["power_state"], vm["flag"] is not None, _notified(vm))
+            before = self._known.get(vm["id"])
+            if now == before:
+                continue
+            self._known[vm["id"]] = now
+            self._told("Stopgap", "bold", vm["name"], _sentence(vm, before))
+
+    def flagged(self, vms: Sequence[Vm]) -> None:
+        """The table at the end."""
+        table = Table(title=f"{len(vms)} VMs left Stopped, still billed", title_justify="left", expand=True)
+        for column in ("VM", "resource group", "size", "since (UTC)", "cause", "reason"):
+            table.add_column(column, no_wrap=column == "VM", ratio=3 if column == "reason" else None)
+        for vm in sorted(vms, key=lambda vm: str(vm["name"])):
+            table.add_row(
+                Text(vm["name"]),
+                Text(vm["resource_group"]),
+                Text(vm["size"] or "unknown"),
+                Text(
+                    _moment(vm["since"]) if vm["since_source"] != "observed" else f"≥ {_moment(vm['since'])}"
+                ),
+                Text(_cause(vm)),
+                Text(vm["reason"]),
+            )
+        self._console.print()
+        self._console.print(table if vms else "No VM is left Stopped.")
+
+    def _told(self, who: str, style: str, vm: str, what: Text) -> None:
+        line = Text.assemble(
+            (f"{datetime.now(UTC):%H:%M:%S}  ", "dim"), (f"{who}  ", style), f"{vm:<10} ", what
+        )
+        self._console.print(line, soft_wrap=True)
+
+
+def _sentence(vm: Vm, before: tuple[str, bool, bool] | None) -> Text:
+    state = str(vm["power_state"])
+    if vm["flag"] and state != "stopped":
+        return Text(f"{state} (still flagged)", "yellow")
+    if vm["flag"]:
+        notified = ", notice sent" if _notified(vm) else ""
+        return Text(f"FLAGGED: left Stopped, still billed{notified}", "bold red")
+    cleared = " (flag cleared)" if before and before[1] else ""
+    exempt = ", exempt" if vm["exemption"] and state == "stopped" else ""
+    billed = {True: "billed", False: "not billed", None: "billing unknown"}[vm["billed"]]
+    return Text(f"{state}, {billed}{exempt}{cleared}", _COLOURS.get(state, "yellow"))
+
+
+def _notified(vm: Vm) -> bool:
+    return bool(vm["flag"] and vm["flag"]["notified_at"])
+
+
+def _cause(vm: Vm) -> str:
+    cause = vm["cause"]
+    if cause is None:
+        return "unknown"
+    operation = str(cause["operation"]).removeprefix("Microsoft.Compute/virtualMachines/")
+    return f"{cause['actor'].replace('_', ' ')}: {operation}"
+
+
+def _moment(at: str) -> str:
+    return f"{datetime.fromisoformat(at):%H:%M:%S}"

@@ -1,0 +1,134 @@
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import aiohttp
+import pytest
+
+from local.azure import control
+from local.azure.control import control_routes
+from local.azure.server import SimulatedAzure
+from local.azure.settings import DEFAULT_SUBSCRIPTION as SUB
+from tests.local.azure.receiver import Receiver
+
+type Call = Callable[..., Awaitable[Any]]
+
+VM = {"subscription": SUB, "resource_group": "rg", "name": "vm-1"}
+
+
+@pytest.fixture
+async def call(azure: SimulatedAzure, http: aiohttp.ClientSession) -> Call:
+    """Calls a control route and expects a status."""
+
+    async def calling(method: str, path: str, expected: int = 200, /, **body: object) -> Any:  # noqa: ANN401 - JSON
+        async with http.request(
+            method, f"{azure.url}/_sim/{path}", json=body if method == "POST" else None
+        ) as response:
+            answer = await response.json()
+        assert response.status == expected, answer
+        return answer
+
+    return calling
+
+
+async def test_a_vm_from_cradle_to_grave(call: Call) -> None:
+    added = await call("POST", "vms", 201, **VM, tags={"a": "b"}, since="2026-09-01T00:00:00+00:00")
+    vm_id = added["id"]
+    for verb, extra in (
+        ("power_off", {"by": "Grace Hopper"}),
+        ("start", {"by": None}),
+        ("set_tags", {"tags": {}}),
+        ("deallocate", {"hibernate": True}),
+    ):
+        await call("POST", f"vms/{verb}", 202, id=vm_id, **extra)
+        await call("POST", "settle")
+
+    [vm] = (await call("GET", "vms"))["vms"]
+    assert (vm["power"], vm["hibernated"], vm["tags"]) == ("deallocated", True, {})
+    assert vm["history"][0]["at"] == "2026-09-01T00:00:00+00:00"
+    await call("POST", "vms/delete", 202, id=vm_id)
+    await call("POST", "settle")
+    assert (await call("GET", "vms"))["vms"] == []
+
+
+async def test_left_stopped(call: Call) -> None:
+    created = await call("POST", "vms/create", 202, **VM)
+    await call("POST", "settle")
+    await call("POST", "vms/guest_shutdown", 202, id=created["id"])
+    await call("POST", "settle")
+
+    assert (await call("GET", "left-stopped?grace_seconds=0"))["ids"] == [created["id"].lower()]
+    assert (await call("GET", "left-stopped?grace_seconds=3600"))["ids"] == []
+
+
+async def test_faults_broken_answers_and_the_request_log(
+    azure: SimulatedAzure, call: Call, http: aiohttp.ClientSession
+) -> None:
+    vm_id = (await call("POST", "vms", 201, **VM))["id"]
+    await call("POST", "faults", 201, kind="503", path=".*/instanceView")
+    await call("POST", "vms/set_statuses", id=vm_id, raw=None)
+
+    found = []
+    for _ in range(2):
+        async with http.get(f"{azure.url}{vm_id}/instanceView?api-version=1") as response:
+            found.append((response.status, (await response.json()).get("statuses", "none")))
+
+    log = await call("GET", "requests")
+    assert found == [(503, "none"), (200, None)]
+    assert log["counts"] == {"instanceView": 2}
+    assert [(entry["path"], entry["status"]) for entry in log["requests"]] == [
+        (f"{vm_id}/instanceView", 503),
+        (f"{vm_id}/instanceView", 200),
+    ]
+
+
+async def test_events_out_and_in(
+    azure: SimulatedAzure, call: Call, http: aiohttp.ClientSession, receiver: Receiver
+) -> None:
+    await call(
+        "POST", "subscriptions", 201, endpoint=receiver.url, schema="CloudEventSchemaV1_0", event_types=["x"]
+    )
+    await call("POST", "topic/mode", mode="fail")
+    event = {"id": "1", "source": "/s", "type": "t", "specversion": "1.0"}
+    for mode in ("fail", "ok"):
+        await call("POST", "topic/mode", mode=mode)
+        async with http.post(
+            f"{azure.topic_url('notices')}?api-version=2018-01-01",
+            json=event,
+            headers={"Content-Type": "application/cloudevents+json"},
+        ):
+            pass
+
+    assert await call("GET", "topic") == {"mode": "ok", "events": [{"topic": "notices", "event": event}]}
+    assert await call("GET", "dead-letters") == {"dead_letters": []}
+    await call("POST", "reset")
+    assert (await call("GET", "topic"))["events"] == []
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "status", "problem"),
+    [
+        ("vms", {"name": "vm-1"}, 400, "subscription"),
+        ("vms", {**VM, "state": "off"}, 400, "expected running, stopped or deallocated"),
+        ("vms/stop", {"id": "x"}, 400, "verb is 'stop'; expected create, deallocate"),
+        ("vms/start", {}, 400, "needs the VM's 'id'"),
+        ("vms/start", {"id": "/subscriptions/x"}, 404, "ResourceNotFound"),
+        ("faults", {"kind": "teapot"}, 400, "fault kind is 'teapot'"),
+        ("topic/mode", {"mode": "well"}, 400, "topic mode is 'well'"),
+        ("subscriptions", {"endpoint": "http://127.0.0.1:1/"}, 400, "handshake"),
+        ("subscriptions", {"endpoint": "http://127.0.0.1:1/", "schema": "JSON"}, 400, "schema is 'JSON'"),
+    ],
+)
+async def test_what_is_amiss_is_said_in_one_line(
+    call: Call, path: str, body: dict[str, object], status: int, problem: str
+) -> None:
+    answer = await call("POST", path, status, **body)
+
+    assert problem in answer["error"]
+    assert "\n" not in answer["error"]
+
+
+def test_every_route_is_in_the_table(azure: SimulatedAzure) -> None:
+    table = control.__doc__ or ""
+
+    for route in control_routes(azure):
+        assert f"`{route.method} {route.path}" in table
