@@ -35,16 +35,16 @@ def by_whom(cause: Cause | None) -> str:
     """The cause in a few words."""
     if cause is None:
         return "cause unknown"
+    told = cause.operation.removeprefix("Microsoft.Compute/virtualMachines/")
     match cause.actor:
         case Actor.GUEST:
-            return f"from inside the guest ({cause.operation})"
+            return f"from inside the guest ({told})"
         case Actor.PLATFORM:
-            return f"by Azure ({cause.operation})"
+            return f"by Azure itself ({told})"
         case Actor.CONTROL_PLANE:
-            caller = f" by {cause.caller}" if cause.caller else ""
-            return f"through Azure's control plane{caller} ({cause.operation})"
+            return f"through Azure by {cause.caller or 'an unknown caller'} ({told})"
         case Actor.UNKNOWN:
-            return cause.operation
+            return told
 
 
 def _since(record: Record) -> str:

@@ -1,0 +1,10 @@
+"""Registers the functions, nothing else."""
+
+import azure.functions as func
+
+from functions import api, look_again, vm_event
+
+app = func.FunctionApp()
+app.register_functions(vm_event.blueprint)
+app.register_functions(look_again.blueprint)
+app.register_functions(api.blueprint)

@@ -1,0 +1,137 @@
+"""Looks at VMs through Azure Resource Manager, on azure-mgmt-compute."""
+
+from typing import TYPE_CHECKING, cast
+
+from azure.core.exceptions import AzureError, HttpResponseError, ResourceNotFoundError
+from azure.core.pipeline.policies import SansIOHTTPPolicy
+from azure.core.rest import AsyncHttpResponse, HttpRequest
+from azure.mgmt.compute.aio import ComputeManagementClient
+
+from shared.domain.ids import VmId, parse_vm_id
+from shared.domain.malformed import Malformed, shown
+from shared.domain.observations import Gone, Observation, read_vm
+from shared.exchange import exchange, port_error, transport
+from shared.ports import Clock, PortError, Refused
+from shared.settings import PUBLIC_ARM
+from shared.settings import endpoint as checked
+
+if TYPE_CHECKING:
+    from azure.core.credentials_async import AsyncTokenCredential
+    from azure.core.pipeline import PipelineResponse
+
+READ = "Microsoft.Compute/virtualMachines/read"
+"""The one permission that a look needs."""
+
+CONNECT_SECONDS, READ_SECONDS = 5.0, 10.0
+LOOK_SECONDS = 20.0
+"""For a whole look, token and tries included: Event Grid waits 30 s for what else there is to do as well."""
+
+_GONE = ("ResourceNotFound", "ResourceGroupNotFound")
+
+
+class ComputeVms:
+    """`VmSource` on ARM: one GET a look, one client per subscription, all on one session."""
+
+    def __init__(
+        self, credential: "AsyncTokenCredential", *, endpoint: str = PUBLIC_ARM, clock: Clock
+    ) -> None:
+        """Make no connection yet.
+
+        Args:
+            credential: Whose token ARM gets; nobody's where the endpoint is plain http.
+            endpoint: ARM's address: https, or http on loopback (the simulated Azure). Else `ValueError`.
+            clock: The time.
+        """
+        try:
+            self._endpoint = checked(endpoint)
+        except Malformed as fault:
+            raise ValueError(f"STOPGAP_ARM_ENDPOINT: {fault}") from None
+        self._credential = credential
+        self._clock = clock
+        self._transport = transport(
+            self._endpoint, connect_seconds=CONNECT_SECONDS, read_seconds=READ_SECONDS
+        )
+        self._clients: dict[str, ComputeManagementClient] = {}
+
+    async def look(self, vm: VmId) -> Observation | Gone:
+        """One look at one VM, model and instance view together. Raises as `VmSource.look` says."""
+        observed_at = self._clock()
+        try:
+            response = await exchange(lambda: self._get(vm), seconds=LOOK_SECONDS)
+        except (AzureError, TimeoutError) as error:
+            if _is_gone(error):
+                return Gone(vm, observed_at)
+            raise _fault(vm, error) from error
+        try:
+            return read_vm(vm, _vm_body(vm, response), observed_at)
+        except Malformed as fault:
+            raise Malformed(f"{vm}: {fault}") from None
+
+    async def close(self) -> None:
+        """End the connections; no look can be had afterwards."""
+        await self._transport.close()
+
+    async def _get(self, vm: VmId) -> AsyncHttpResponse:
+        """ARM's answer, read to its end.
+
+        Asked for as a stream, it is not made into the SDK's model of a VM, which takes half of a look's CPU time.
+        """
+        operations = self._client(vm.subscription).virtual_machines
+        answer = await operations.get(
+            vm.resource_group, vm.name, expand="instanceView", stream=True, cls=_response
+        )
+        async with cast("AsyncHttpResponse", answer) as response:
+            await response.read()
+        return response
+
+    def _client(self, subscription: str) -> ComputeManagementClient:
+        client = self._clients.get(subscription)
+        if client is None:
+            # The SDK sends no token over plain http, and must not: there, nobody asks for one.
+            plain = self._endpoint.startswith("http:")
+            client = self._clients[subscription] = ComputeManagementClient(
+                self._credential,
+                subscription,
+                self._endpoint,
+                credential_scopes=[f"{self._endpoint}/.default"],
+                authentication_policy=SansIOHTTPPolicy[HttpRequest, AsyncHttpResponse]() if plain else None,
+                transport=self._transport,
+                retry_total=0,
+            )
+        return client
+
+
+def _response(
+    answer: "PipelineResponse[HttpRequest, AsyncHttpResponse]", _body: object, _headers: object
+) -> AsyncHttpResponse:
+    return answer.http_response
+
+
+def _is_gone(error: Exception) -> bool:
+    """Whether ARM itself says that there is no such VM.
+
+    Any other 404 is no such fact: a subscription that was moved or that the identity lost sight of
+    (`SubscriptionNotFound`), a proxy's page, a wrong endpoint. A VM taken for gone would end its episode.
+    """
+    return isinstance(error, ResourceNotFoundError) and error.error is not None and error.error.code in _GONE
+
+
+def _fault(vm: VmId, error: AzureError | TimeoutError) -> PortError:
+    fault = port_error(f"ARM, GET {vm}", error)
+    match error:
+        case HttpResponseError(status_code=403):
+            return Refused(f"{fault} (the app's identity needs {READ} on subscription {vm.subscription})")
+        case HttpResponseError(status_code=404):
+            return Refused(f"{fault} (not taken for a VM that is gone: expected {' or '.join(_GONE)})")
+    return fault
+
+
+def _vm_body(vm: VmId, response: AsyncHttpResponse) -> object:
+    try:
+        body = response.json()
+    except ValueError:
+        raise Malformed(f"ARM's answer: expected JSON, got {shown(response.content)}") from None
+    # Read as a VM, an object of another kind would be one without a power state: unknown, not wrong.
+    if not isinstance(body, dict) or parse_vm_id(body.get("id")) != vm:
+        raise Malformed(f"ARM's answer: expected the VM asked for, got {shown(body)}")
+    return body

@@ -1,0 +1,156 @@
+"""The ports in memory: for stories, and wherever nothing has to last. They pass the same contracts as the real ones.
+
+Each call lets other tasks run first, as a request would: who loses a race against the real parts loses it here.
+"""
+
+import asyncio
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+from shared.adapters import cursor, last_listed
+from shared.domain.ids import VmId
+from shared.domain.observations import Gone, Observation
+from shared.domain.records import Episode, Notice, Record, Transition
+from shared.ports import Change, Clock, Conflict, History, Look, Page, PortError, Query, Stored
+
+LONGEST_DELAY = timedelta(days=6)
+"""As of the real queue: a look that is due later comes early."""
+
+
+class MemoryLedger:
+    """Port `Ledger`."""
+
+    def __init__(self) -> None:
+        self._stored: dict[VmId, Stored] = {}
+        self._transitions: dict[VmId, dict[datetime, Transition]] = {}
+        self._episodes: dict[VmId, dict[datetime, Episode]] = {}
+        self._saves = 0
+
+    async def latest(self, vm: VmId) -> Stored | None:
+        """The record of one VM; None when there is none."""
+        await asyncio.sleep(0)
+        return self._stored.get(vm)
+
+    async def save(self, change: Change, previous: Stored | None) -> Stored:
+        """Write a change as one, if `previous` is what is there; else `Conflict`."""
+        await asyncio.sleep(0)
+        vm, stored = change.record.vm, self._stored.get(change.record.vm)
+        if (stored and stored.version) != (previous and previous.version):
+            raise Conflict(f"ledger in memory, save of {vm}: not as it was read")
+        self._saves += 1
+        self._stored[vm] = Stored(change.record, str(self._saves))
+        if change.transition:
+            self._transitions.setdefault(vm, {})[change.transition.seen_at] = change.transition
+        for episode in change.episodes:
+            self._episodes.setdefault(vm, {})[episode.seen_at] = episode
+        return self._stored[vm]
+
+    async def page(self, query: Query) -> Page:
+        """Some of the records that a query asks for."""
+        await asyncio.sleep(0)
+        last = last_listed(query)
+        subscriptions = list(query.subscriptions)
+
+        def place(vm: VmId) -> tuple[int, VmId]:
+            return subscriptions.index(vm.subscription), vm
+
+        found = sorted((r for r in self._asked_for(query)), key=lambda record: place(record.vm))
+        rest = [record for record in found if last is None or place(record.vm) > place(last)]
+        listed = rest[: query.limit]
+        return Page(tuple(listed), cursor(listed[-1].vm) if len(rest) > len(listed) else None)
+
+    async def history(self, vm: VmId, limit: int) -> History:
+        """The latest `limit` transitions and the latest `limit` episodes of one VM."""
+        await asyncio.sleep(0)
+        return History(
+            tuple(_latest(self._transitions.get(vm, {}), limit)),
+            tuple(_latest(self._episodes.get(vm, {}), limit)),
+        )
+
+    async def check(self) -> None:
+        """Nothing can prevent its use."""
+
+    def _asked_for(self, query: Query) -> Iterable[Record]:
+        for stored in self._stored.values():
+            record = stored.record
+            if (
+                record.vm.subscription in query.subscriptions
+                and query.flagged in {None, record.flag is not None}
+                and query.power_state in {None, record.power_state}
+            ):
+                yield record
+
+
+class MemoryLooks:
+    """Port `Looks`. Whoever plays the host takes what is due."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._waiting: list[tuple[datetime, Look]] = []
+
+    async def put(self, look: Look, delay: timedelta) -> None:
+        """Ask for a look after a delay."""
+        await asyncio.sleep(0)
+        self._waiting.append((self._clock() + min(max(delay, timedelta()), LONGEST_DELAY), look))
+
+    async def check(self) -> None:
+        """Nothing can prevent its use."""
+
+    def due(self, now: datetime) -> list[Look]:
+        """The looks whose delay is over, in the order of their time. They are taken off the queue."""
+        due = sorted((item for item in self._waiting if item[0] <= now), key=lambda item: item[0])
+        self._waiting = [item for item in self._waiting if item[0] > now]
+        return [look for _, look in due]
+
+    @property
+    def next_at(self) -> datetime | None:
+        """When the next look becomes due; None: none is waiting."""
+        return min((at for at, _ in self._waiting), default=None)
+
+
+class MemoryNotices:
+    """Port `Notices`: keeps what it is told."""
+
+    def __init__(self) -> None:
+        self.sent: list[tuple[Notice, Record]] = []
+        self.failure: PortError | None = None
+        """While set, sending raises this."""
+
+    async def send(self, notice: Notice, record: Record) -> None:
+        """Keep a notice, or fail."""
+        await asyncio.sleep(0)
+        if self.failure:
+            raise self.failure
+        self.sent.append((notice, record))
+
+
+class MemoryVms:
+    """Port `VmSource`: the VMs that are there, to be changed at will.
+
+    A look gives what `vms` holds for a VM, seen at the clock's time; an exception is raised; a VM that is not in
+    it is `Gone`.
+    """
+
+    def __init__(
+        self, clock: Clock, vms: Mapping[VmId, Observation | Gone | Exception] | None = None
+    ) -> None:
+        self._clock = clock
+        self.vms: dict[VmId, Observation | Gone | Exception] = dict(vms or {})
+        self.looks: Counter[VmId] = Counter()
+        """How often each VM was looked at."""
+
+    async def look(self, vm: VmId) -> Observation | Gone:
+        """One look at one VM."""
+        observed_at = self._clock()
+        self.looks[vm] += 1
+        seen = self.vms.get(vm, Gone(vm, observed_at))
+        await asyncio.sleep(0)
+        if isinstance(seen, Exception):
+            raise seen
+        return replace(seen, observed_at=observed_at)
+
+
+def _latest[Part](parts: Mapping[datetime, Part], limit: int) -> list[Part]:
+    return [parts[at] for at in sorted(parts, reverse=True)][:limit]

@@ -1,0 +1,237 @@
+"""The ledger in Azure Table Storage: one table, a partition for each subscription.
+
+Rows of a VM, by row key:
+
+    vm!{group}!{name}                   its record
+    flag!{group}!{name}                 the same, there exactly while it is flagged: what is flagged is found
+                                        without reading the fleet
+    transition!{group}!{name}!{stamp}   its life; the stamp of `seen_at` makes the latest come first
+    episode!{group}!{name}!{stamp}
+
+`!` is in no name and sorts before all that is, so rows come in the order of (group, name). Each row holds its
+value as JSON in `body`; the other columns are for filters and for people. All of one change is one entity-group
+transaction, which Azure does as a whole or not at all.
+"""
+
+from collections.abc import Awaitable, Callable, Mapping
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+from azure.core import MatchConditions
+from azure.core.exceptions import HttpResponseError, ResourceNotFoundError
+from azure.data.tables import TableEntity, TransactionOperation, UpdateMode
+from azure.data.tables.aio import TableServiceClient
+
+from shared.adapters import ask_storage, cursor, error_code, last_listed, storage_transport
+from shared.domain.ids import VmId
+from shared.domain.malformed import Malformed, shown
+from shared.domain.records import Episode, Record, Transition
+from shared.ports import Change, Conflict, History, Page, Query, Stored
+
+if TYPE_CHECKING:
+    from azure.core.credentials_async import AsyncTokenCredential
+
+TABLE = "ledger"
+SCHEMA = 1
+"""Column `schema`: how `body` is to be read. Fields may be added to it; a change of what is there needs a 2."""
+
+_MOST_ROWS = 1000
+"""Azure answers a query with at most so many rows at once."""
+_REPLACE = {"mode": UpdateMode.REPLACE}
+_ABSENT = {"ResourceNotFound", "EntityNotFound"}
+_NOT_AS_READ = {*_ABSENT, "EntityAlreadyExists", "ConditionNotMet", "UpdateConditionNotSatisfied"}
+
+type Columns = dict[str, str | int | datetime]
+type Operation = tuple[TransactionOperation, Columns, dict[str, Any]]
+
+
+def open_ledger(
+    connection_string: str | None, uri: str | None, credential: "AsyncTokenCredential"
+) -> "TableLedger":
+    """The ledger in a storage account: the one that a connection string names, else the one at a URI.
+
+    Makes no connection yet. Raises `ValueError` for a connection string or URI that is none.
+    """
+    options: dict[str, Any] = {"transport": storage_transport(connection_string, "table"), "retry_total": 0}
+    if connection_string:
+        return TableLedger(TableServiceClient.from_connection_string(connection_string, **options))
+    return TableLedger(TableServiceClient(uri or "", credential=credential, **options))
+
+
+class TableLedger:
+    """Port `Ledger`: a read is one request, and so is a save."""
+
+    def __init__(self, service: TableServiceClient) -> None:
+        """Take over a client that leaves retries to us."""
+        self._service = service
+        self._table = service.get_table_client(TABLE)
+
+    async def latest(self, vm: VmId) -> Stored | None:
+        """One point read."""
+        row = await self._ask(f"read of {vm}", partial(self._read, vm))
+        return Stored(_value(row, Record), str(row.metadata["etag"])) if row else None
+
+    async def save(self, change: Change, previous: Stored | None) -> Stored:
+        """One transaction."""
+        vm = change.record.vm
+        etag = await self._ask(f"save of {vm}", partial(self._write, vm, _operations(change, previous)))
+        return Stored(change.record, etag)
+
+    async def page(self, query: Query) -> Page:
+        """One query a subscription, or one for each 1,000 rows."""
+        last = last_listed(query)
+        subscriptions = query.subscriptions[query.subscriptions.index(last.subscription) if last else 0 :]
+        kind = "flag" if query.flagged else "vm"
+        columns: dict[str, object] = {}
+        if query.flagged is False:
+            columns["flagged"] = False
+        if query.power_state:
+            columns["power_state"] = query.power_state.value
+        found = list[Record]()
+        for subscription in subscriptions:
+            after = _key(kind, last) if last and last.subscription == subscription else f"{kind}!"
+            # One more than asked for tells whether there is a next page.
+            limit = query.limit + 1 - len(found)
+            rows = await self._find(subscription, after, _end(f"{kind}!"), columns, limit)
+            found += [_value(row, Record) for row in rows]
+            if len(found) > query.limit:
+                listed = found[: query.limit]
+                return Page(tuple(listed), cursor(listed[-1].vm))
+        return Page(tuple(found), None)
+
+    async def history(self, vm: VmId, limit: int) -> History:
+        """Two queries."""
+        transitions = await self._life(vm, "transition", limit)
+        episodes = await self._life(vm, "episode", limit)
+        return History(
+            tuple(_value(row, Transition) for row in transitions),
+            tuple(_value(row, Episode) for row in episodes),
+        )
+
+    async def check(self) -> None:
+        """Make the table unless it is there, and read from it: a right that is missing shows."""
+        await ask_storage(f"table {TABLE}, make it", partial(self._service.create_table_if_not_exists, TABLE))
+        await self._find("check", "a", "b", {}, limit=1)
+
+    async def close(self) -> None:
+        """End the connections; the ledger cannot be used afterwards."""
+        await self._service.close()
+
+    async def _life(self, vm: VmId, kind: str, limit: int) -> list[TableEntity]:
+        first = f"{_key(kind, vm)}!"
+        return await self._find(vm.subscription, first, _end(first), {}, limit)
+
+    async def _find(
+        self, subscription: str, after: str, end: str, columns: Mapping[str, object], limit: int
+    ) -> list[TableEntity]:
+        """At most `limit` rows of a partition between two row keys, both excluded, where columns are as given."""
+        where = "PartitionKey eq @subscription and RowKey gt @after and RowKey lt @end"
+        where += "".join(f" and {column} eq @{column}" for column in columns)
+        values = {"subscription": subscription, "after": after, "end": end, **columns}
+        pages = self._table.query_entities(
+            where, parameters=values, results_per_page=min(limit, _MOST_ROWS)
+        ).by_page()
+        rows = list[TableEntity]()
+        while len(rows) < limit:
+            page = await self._ask(f"query of {subscription}", lambda: anext(pages, None))
+            if page is None:
+                break
+            rows += [row async for row in page]
+        return rows[:limit]
+
+    async def _read(self, vm: VmId) -> TableEntity | None:
+        try:
+            return await self._table.get_entity(vm.subscription, _key("vm", vm))
+        except ResourceNotFoundError as error:
+            if error_code(error) in _ABSENT:
+                return None
+            raise
+
+    async def _write(self, vm: VmId, operations: list[Operation]) -> str:
+        """Submit a transaction; the new ETag of its first row.
+
+        It may be sent again when its answer is lost. Had the first been done, the second comes too late for its
+        condition: a `Conflict` with ourselves, and right, as whoever gets it reads again and finds the work done.
+        """
+        try:
+            done = await self._table.submit_transaction(operations)
+        except HttpResponseError as error:
+            if error_code(error) in _NOT_AS_READ or error.status_code == 412:
+                raise Conflict(
+                    f"table {TABLE}, save of {vm}: not as it was read ({error_code(error)})"
+                ) from error
+            raise
+        return str(done[0]["etag"])
+
+    async def _ask[Answer](self, what: str, request: Callable[[], Awaitable[Answer]]) -> Answer:
+        return await ask_storage(f"table {TABLE}, {what}", partial(self._send, request))
+
+    async def _send[Answer](self, request: Callable[[], Awaitable[Answer]]) -> Answer:
+        """Send a request; when there is no table yet, make it and send the request again."""
+        try:
+            return await request()
+        except HttpResponseError as error:
+            if error_code(error) != "TableNotFound":
+                raise
+        await self._service.create_table_if_not_exists(TABLE)
+        return await request()
+
+
+def _operations(change: Change, previous: Stored | None) -> list[Operation]:
+    """What is written of a change, the condition on the record first."""
+    record = change.record
+    row, flag = _row(_key("vm", record.vm), record), _row(_key("flag", record.vm), record)
+    operations = list[Operation]()
+    if previous:
+        condition = {"etag": previous.version, "match_condition": MatchConditions.IfNotModified}
+        operations.append((TransactionOperation.UPDATE, row, {**_REPLACE, **condition}))
+    else:
+        operations.append((TransactionOperation.CREATE, row, {}))
+    if record.flag:
+        operations.append((TransactionOperation.UPSERT, flag, _REPLACE))
+    elif previous and previous.record.flag:
+        operations.append((TransactionOperation.DELETE, flag, {}))
+    for part in (change.transition, *change.episodes):
+        if part:
+            kind = "transition" if isinstance(part, Transition) else "episode"
+            key = f"{_key(kind, part.vm)}!{_stamp(part.seen_at)}"
+            operations.append((TransactionOperation.UPSERT, _row(key, part), _REPLACE))
+    return operations
+
+
+def _key(kind: str, vm: VmId) -> str:
+    return f"{kind}!{vm.resource_group}!{vm.name}"
+
+
+def _end(prefix: str) -> str:
+    """The first text after all those with this prefix."""
+    return prefix[:-1] + chr(ord(prefix[-1]) + 1)
+
+
+def _stamp(at: datetime) -> str:
+    """Microseconds from then to the end of the calendar: as text, the later comes first."""
+    return f"{(datetime.max.replace(tzinfo=UTC) - at) // timedelta(microseconds=1):018d}"
+
+
+def _row(key: str, value: Record | Transition | Episode) -> Columns:
+    row: Columns = {
+        "PartitionKey": value.vm.subscription,
+        "RowKey": key,
+        "body": msgspec.json.encode(value).decode(),
+        "schema": SCHEMA,
+    }
+    if isinstance(value, Record):
+        row["power_state"] = value.power_state.value
+        row["flagged"] = value.flag is not None
+        row["observed_at"] = value.observed_at
+    return row
+
+
+def _value[Value: (Record, Transition, Episode)](row: TableEntity, of: type[Value]) -> Value:
+    try:
+        return msgspec.json.decode(str(row.get("body")), type=of)
+    except msgspec.MsgspecError as fault:
+        where = f"{shown(row['PartitionKey'])} {shown(row['RowKey'])}"
+        raise Malformed(f"table {TABLE}, row {where}: expected a {of.__name__} in `body`: {fault}") from None

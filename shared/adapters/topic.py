@@ -1,0 +1,58 @@
+"""Notices to an Event Grid custom topic, as CloudEvents 1.0."""
+
+from typing import TYPE_CHECKING
+
+from azure.core.credentials import AzureKeyCredential
+from azure.core.exceptions import AzureError
+from azure.eventgrid.aio import EventGridPublisherClient
+
+from shared.domain.malformed import Malformed
+from shared.domain.records import Notice, Record
+from shared.domain.views import notice_view
+from shared.exchange import exchange, port_error, transport
+from shared.settings import endpoint as checked
+
+if TYPE_CHECKING:
+    from azure.core.credentials_async import AsyncTokenCredential
+
+CONNECT_SECONDS, READ_SECONDS, SEND_SECONDS = 3.0, 5.0, 8.0
+"""Short: a look has come before, and a notice that was not sent is tried again by a later one."""
+
+
+class TopicNotices:
+    """`Notices` on a custom topic whose input schema is CloudEvents 1.0.
+
+    An attempt whose answer is lost may have got through: the event's id is the same for every attempt.
+    """
+
+    def __init__(self, endpoint: str, credential: "AsyncTokenCredential") -> None:
+        """Make no connection yet.
+
+        Args:
+            endpoint: The topic's address: https, or http on loopback (the simulated Azure). Else `ValueError`.
+            credential: Whose token the topic gets; nobody's where the endpoint is plain http.
+        """
+        try:
+            self._endpoint = checked(endpoint)
+        except Malformed as fault:
+            raise ValueError(f"STOPGAP_TOPIC_ENDPOINT: {fault}") from None
+        # The SDK sends no token over plain http, and must not; it has no credential that sends nothing.
+        plain = self._endpoint.startswith("http:")
+        self._client = EventGridPublisherClient(
+            self._endpoint,
+            AzureKeyCredential("loopback") if plain else credential,
+            transport=transport(self._endpoint, connect_seconds=CONNECT_SECONDS, read_seconds=READ_SECONDS),
+            retry_total=0,
+        )
+
+    async def send(self, notice: Notice, record: Record) -> None:
+        """Publish the notice. Raises `NotNow` or `Refused`."""
+        event = notice_view(notice, record)  # the SDK knows a CloudEvent by its fields
+        try:
+            await exchange(lambda: self._client.send(event), seconds=SEND_SECONDS)
+        except (AzureError, TimeoutError) as error:
+            raise port_error(f"topic {self._endpoint}, notice {notice.id}", error) from error
+
+    async def close(self) -> None:
+        """End the connections; nothing can be sent afterwards."""
+        await self._client.close()

@@ -1,0 +1,141 @@
+"""One exchange with an Azure service over HTTP: how long it may take, how often it is tried, how it can fail.
+
+The SDKs' own retries stay off (`retry_total=0`): they sleep a whole `Retry-After`, up to 20 minutes for Compute,
+inside a function that Event Grid gives 30 seconds, and no setting of theirs retries a 503 without that header but
+leaves one with it alone. Short hiccups are worth trying again at once; the rest is for the host and the queues.
+"""
+
+import asyncio
+import math
+from collections.abc import Awaitable, Callable, Mapping
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
+from textwrap import shorten
+
+from azure.core.exceptions import (
+    AzureError,
+    ClientAuthenticationError,
+    HttpResponseError,
+    ServiceRequestTimeoutError,
+    ServiceResponseTimeoutError,
+)
+from azure.core.pipeline.transport import AioHttpTransport
+
+from shared.ports import PortError, Refused, Throttled, Unavailable
+
+PAUSES = (0.3, 0.9)
+"""Seconds before the second and the third try. There is no fourth."""
+
+LONGEST_RETRY_AFTER = timedelta(hours=1)
+"""Who asks to be left alone for longer is asked again after this."""
+
+_PASSING = {500, 502, 503, 504}
+
+
+def transport(address: str, *, connect_seconds: float, read_seconds: float) -> AioHttpTransport:
+    """A transport with its own session and short timeouts; a proxy of the environment is not for loopback."""
+    return AioHttpTransport(
+        connection_timeout=connect_seconds,
+        read_timeout=read_seconds,
+        use_env_settings=not address.startswith("http:"),
+    )
+
+
+async def exchange[Answer](attempt: Callable[[], Awaitable[Answer]], *, seconds: float) -> Answer:
+    """The answer to an attempt, or to one of at most two more while it fails in a way that may pass at once.
+
+    Those are lost connections and 500, 502, 503 or 504 without `Retry-After`. What timed out is not tried again.
+
+    Args:
+        attempt: Asks once.
+        seconds: For everything together: tokens, tries and pauses. The timeouts of a connection are no bound: an
+            identity endpoint has retries of its own, and a body may trickle.
+
+    Raises:
+        AzureError: As the last attempt raised it.
+        TimeoutError: The time is up.
+    """
+    async with asyncio.timeout(seconds):
+        for pause in PAUSES:
+            try:
+                return await attempt()
+            except AzureError as error:
+                if not _may_pass(error):
+                    raise
+            await asyncio.sleep(pause)
+        return await attempt()
+
+
+def port_error(asked: str, error: AzureError | TimeoutError) -> PortError:
+    """What a failed exchange means to a use case.
+
+        Throttled    429
+        Unavailable  5xx, 408, a table or queue that is being deleted, no connection, no answer in time,
+                     an answer that cannot be read
+        Refused      401, 403, every other 4xx, no credential
+
+    Args:
+        asked: What was asked of whom, for the error's text: `ARM, GET /subscriptions/…`.
+        error: How an exchange, or an SDK left to itself, failed.
+    """
+    if isinstance(error, HttpResponseError) and error.status_code is not None:
+        status, code = error.status_code, _code(error)
+        text = " ".join(filter(None, (f"{asked}: HTTP {status}", code, _said(error))))
+        if status == 429:
+            return Throttled(text, _retry_after(error))
+        # Below 400 is an answer that was good but could not be read: somebody between us and Azure spoke.
+        if status >= 500 or status < 400 or status == 408 or code.endswith("BeingDeleted"):
+            return Unavailable(text, _retry_after(error))
+        return Refused(text)
+    if isinstance(error, ClientAuthenticationError):
+        return Refused(f"{asked}: no token to ask with: {_said(error)}")
+    return Unavailable(f"{asked}: no answer: {_said(error)}")
+
+
+def _may_pass(error: AzureError) -> bool:
+    if isinstance(error, ServiceRequestTimeoutError | ServiceResponseTimeoutError):
+        return False
+    if isinstance(error, HttpResponseError) and error.status_code is not None:
+        return error.status_code in _PASSING and "Retry-After" not in _headers(error)
+    return not isinstance(error, ClientAuthenticationError)
+
+
+def _retry_after(error: HttpResponseError) -> timedelta | None:
+    """`Retry-After` in seconds or as an HTTP date; None where it is missing or neither."""
+    headers = _headers(error)
+    text = headers.get("Retry-After", "")
+    try:
+        seconds = float(text)
+    except ValueError:
+        # The answer's own date, not our clock: the two clocks may differ by more than the pause asked for.
+        until, sent = _date(text), _date(headers.get("Date", ""))
+        seconds = (until - sent).total_seconds() if until and sent else math.nan
+    if math.isnan(seconds):
+        return None
+    return timedelta(seconds=min(max(seconds, 0.0), LONGEST_RETRY_AFTER.total_seconds()))
+
+
+def _headers(error: HttpResponseError) -> Mapping[str, str]:
+    headers: Mapping[str, str] = getattr(error.response, "headers", {})
+    return headers
+
+
+def _date(text: str) -> datetime | None:
+    try:
+        at = parsedate_to_datetime(text)
+    except ValueError:
+        return None
+    return at if at.tzinfo else at.replace(tzinfo=UTC)
+
+
+def _code(error: HttpResponseError) -> str:
+    """Azure's own word for an error; empty where it has none. Storage has it in a place of its own."""
+    code = error.error.code if error.error else getattr(error, "error_code", None)
+    return str(getattr(code, "value", code or ""))
+
+
+def _said(error: AzureError | TimeoutError) -> str:
+    """The service's own words or, where its answer was no error of Azure's, the SDK's; on one line."""
+    told = error.error if isinstance(error, HttpResponseError) else None
+    text = told.message if told and told.message else getattr(error, "message", "the time was up")
+    return shorten(str(text), 500, placeholder=" …")

@@ -1,0 +1,138 @@
+"""Settings: read once, from a mapping, by name when missing or malformed."""
+
+import difflib
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlsplit
+
+from shared.domain.durations import parse_duration
+from shared.domain.ids import parse_subscription
+from shared.domain.malformed import Malformed, shown
+from shared.domain.policy import Mode, Policy
+
+STORAGE = "AzureWebJobsStorage"
+PUBLIC_ARM = "https://management.azure.com"
+_LOOPBACK = {"127.0.0.1", "localhost", "::1"}
+
+
+class SettingError(ValueError):
+    """A setting is missing or malformed. The text names it, what it is, and what is expected."""
+
+
+@dataclass(frozen=True, slots=True)
+class Storage:
+    """How the app's storage account is reached: by a connection string, or by its URIs and an identity."""
+
+    connection_string: str | None = None
+    table_uri: str | None = None
+    queue_uri: str | None = None
+    client_id: str | None = None
+    """Client id of the user-assigned identity; None: the one that the environment has."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """All that an operator can set. docs/settings.md tells of each variable."""
+
+    subscriptions: tuple[str, ...]
+    """The subscriptions that are watched; events of others are counted and left alone."""
+    storage: Storage
+    policy: Policy
+    """The defaults by which VMs are judged: `STOPGAP_MODE` and `STOPGAP_GRACE`."""
+    arm_endpoint: str
+    """Azure Resource Manager; sovereign clouds and the simulated Azure have others."""
+    topic_endpoint: str | None
+    """The Event Grid custom topic that notices go to; None: they are only logged."""
+    unknown: tuple[str, ...]
+    """Remarks on `STOPGAP_` variables that are none of ours: perhaps a slip of the pen."""
+
+    @classmethod
+    def from_env(cls, env: Mapping[str, str]) -> "Settings":
+        """Read the settings from an environment; `SettingError` tells of the first that cannot be."""
+        defaults = Policy()
+        return cls(
+            subscriptions=_read(env, "STOPGAP_SUBSCRIPTIONS"),
+            storage=_storage(env),
+            policy=Policy(
+                mode=_read(env, "STOPGAP_MODE", defaults.mode),
+                grace=_read(env, "STOPGAP_GRACE", defaults.grace),
+            ),
+            arm_endpoint=_read(env, "STOPGAP_ARM_ENDPOINT", PUBLIC_ARM),
+            topic_endpoint=_read(env, "STOPGAP_TOPIC_ENDPOINT", None),
+            unknown=tuple(_unknown(env)),
+        )
+
+
+def _subscriptions(text: str) -> tuple[str, ...]:
+    ids = [parse_subscription(part) for part in text.split(",") if part.strip()]
+    if not ids:
+        raise Malformed("expected the ids of the subscriptions to watch, separated by commas")
+    return tuple(dict.fromkeys(ids))
+
+
+def _mode(text: str) -> Mode:
+    try:
+        return Mode(text.strip().lower())
+    except ValueError:
+        raise Malformed(f"expected {' or '.join(Mode)}, got {shown(text)}") from None
+
+
+def endpoint(text: str) -> str:
+    """An https address without a trailing slash; plain http only where nobody listens in, on loopback."""
+    parts = urlsplit(text.strip())
+    if not parts.hostname or not (
+        parts.scheme == "https" or (parts.scheme == "http" and parts.hostname in _LOOPBACK)
+    ):
+        raise Malformed(f"expected an https address (http only on loopback), got {shown(text)}")
+    return text.strip().rstrip("/")
+
+
+VARIABLES: Mapping[str, Callable[[str], object]] = {
+    "STOPGAP_SUBSCRIPTIONS": _subscriptions,
+    "STOPGAP_MODE": _mode,
+    "STOPGAP_GRACE": parse_duration,
+    "STOPGAP_ARM_ENDPOINT": endpoint,
+    "STOPGAP_TOPIC_ENDPOINT": endpoint,
+}
+"""Each variable, and how its text is read."""
+
+_MISSING = object()
+
+
+def _read(env: Mapping[str, str], name: str, default: object = _MISSING) -> Any:  # noqa: ANN401 - as VARIABLES has it
+    text = env.get(name, "").strip()
+    try:
+        if text or default is _MISSING:
+            return VARIABLES[name](text)
+    except Malformed as fault:
+        raise SettingError(f"{name} {'is malformed' if text else 'is missing'}: {fault}") from None
+    return default
+
+
+def _unknown(env: Mapping[str, str]) -> Iterator[str]:
+    for name in sorted(env):
+        if name.startswith("STOPGAP_") and name not in VARIABLES:
+            near = difflib.get_close_matches(name, VARIABLES, n=1)
+            yield f"{name} is no setting of this version" + (f"; did you mean {near[0]}?" if near else "")
+
+
+def _storage(env: Mapping[str, str]) -> Storage:
+    if connection := env.get(STORAGE, "").strip():
+        return Storage(connection_string=connection)
+    uris = {}
+    for service in ("table", "queue"):
+        name = f"{STORAGE}__{service}ServiceUri"
+        text = env.get(name, "").strip()
+        if not text:
+            raise SettingError(
+                f"{STORAGE} is missing: expected a connection string, or {STORAGE}__tableServiceUri and "
+                f"{STORAGE}__queueServiceUri for use with a managed identity"
+            )
+        try:
+            uris[service] = endpoint(text)
+        except Malformed as fault:
+            raise SettingError(f"{name}: {fault}") from None
+    return Storage(
+        table_uri=uris["table"], queue_uri=uris["queue"], client_id=env.get(f"{STORAGE}__clientId") or None
+    )

@@ -1,0 +1,91 @@
+"""The JSON of the HTTP API: queries in, answers and problems out."""
+
+import json
+from collections.abc import Mapping
+from http import HTTPStatus
+
+from shared.domain.ids import parse_subscription
+from shared.domain.malformed import Malformed, shown
+from shared.domain.records import Record
+from shared.domain.states import PowerState
+from shared.domain.views import episode_view, transition_view, vm_view
+from shared.ports import History, Page, Query
+
+DEFAULT_LIMIT = 100
+MOST = 1000
+HISTORY = 100
+"""How many transitions and how many episodes a VM's page tells of."""
+
+PARAMETERS = ("flagged", "power_state", "subscription", "limit", "next")
+
+
+def read_query(parameters: Mapping[str, str], watched: tuple[str, ...]) -> Query:
+    """The query of `GET /vms`; `Malformed` names the parameter, what it is and what is expected."""
+    for name in parameters:
+        if name not in PARAMETERS:
+            raise Malformed(f"unknown parameter {shown(name)}: expected {', '.join(PARAMETERS)}")
+    wanted = parameters.get("subscription")
+    if wanted is not None and parse_subscription(wanted) not in watched:
+        raise Malformed(f"subscription: {shown(wanted)} is not watched; see STOPGAP_SUBSCRIPTIONS")
+    return Query(
+        subscriptions=(parse_subscription(wanted),) if wanted is not None else watched,
+        flagged=_flagged(parameters.get("flagged")),
+        power_state=_power_state(parameters.get("power_state")),
+        limit=_limit(parameters.get("limit")),
+        after=parameters.get("next") or None,
+    )
+
+
+def _flagged(text: str | None) -> bool | None:
+    match text.lower() if text is not None else None:
+        case None:
+            return None
+        case "true":
+            return True
+        case "false":
+            return False
+        case _:
+            raise Malformed(f"flagged: expected true or false, got {shown(text)}")
+
+
+def _power_state(text: str | None) -> PowerState | None:
+    if text is None:
+        return None
+    state = PowerState(text)
+    if state is PowerState.UNKNOWN and text.lower() != PowerState.UNKNOWN:
+        raise Malformed(f"power_state: expected one of {', '.join(PowerState)}, got {shown(text)}")
+    return state
+
+
+def _limit(text: str | None) -> int:
+    if text is None:
+        return DEFAULT_LIMIT
+    if not (text.isascii() and text.isdecimal() and len(text) <= len(str(MOST)) and 1 <= int(text) <= MOST):
+        raise Malformed(f"limit: expected a number from 1 to {MOST}, got {shown(text)}")
+    return int(text)
+
+
+def page(found: Page) -> str:
+    """The answer of `GET /vms`."""
+    return to_json({"vms": [vm_view(record) for record in found.records], "next": found.next})
+
+
+def vm(record: Record, history: History) -> str:
+    """The answer of `GET /vms/{subscription}/{resource_group}/{name}`."""
+    return to_json(
+        vm_view(record)
+        | {
+            "transitions": [transition_view(transition) for transition in history.transitions],
+            "episodes": [episode_view(episode) for episode in history.episodes],
+        }
+    )
+
+
+def problem(status: HTTPStatus, detail: str) -> str:
+    """What went wrong, as application/problem+json (RFC 9457)."""
+    return to_json({"type": "about:blank", "title": status.phrase, "status": status.value, "detail": detail})
+
+
+def to_json(value: object) -> str:
+    """JSON for people and programs: every character as itself."""
+    return json.dumps(value, ensure_ascii=False)

@@ -1,0 +1,17 @@
+from collections.abc import AsyncIterator
+
+import hypothesis
+import pytest
+
+from local.azurite import Azurite
+
+# The same examples on every run and machine: what is red, is red for everyone. How long one takes says nothing.
+hypothesis.settings.register_profile("stopgap", derandomize=True, deadline=None, print_blob=True)
+hypothesis.settings.load_profile("stopgap")
+
+
+@pytest.fixture(scope="session")
+async def azurite() -> AsyncIterator[str]:
+    """The connection string of a storage emulator that all tests share: each keeps to its own names in it."""
+    async with Azurite() as storage:
+        yield storage.connection_string

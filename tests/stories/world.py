@@ -1,0 +1,86 @@
+"""A world in memory with a settable clock: VMs, the ledger, the queue and the inbox around the use cases."""
+
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+
+from shared.adapters.memory import MemoryLedger, MemoryLooks, MemoryNotices, MemoryVms
+from shared.domain.ids import VmId
+from shared.domain.observations import Model, Observation
+from shared.domain.policy import Policy
+from shared.domain.records import Record
+from shared.domain.signals import Event
+from shared.domain.states import PowerState, ProvisioningState, Reading
+from shared.ports import Look
+from shared.watch import Outcome, Watch
+
+SUBSCRIPTION = "00000000-0000-4000-8000-000000000001"
+NOON = datetime(2026, 11, 21, 12, tzinfo=UTC)
+WEB = VmId.of(SUBSCRIPTION, "rg-shop", "web-1")
+ARM_ID = (
+    f"/subscriptions/{SUBSCRIPTION}/resourceGroups/RG-Shop/providers/Microsoft.Compute/virtualMachines/web-1"
+)
+
+
+@dataclass
+class World:
+    """What a story plays in. Time stands still until the story moves it."""
+
+    now: datetime = NOON
+    policy: Policy = field(default_factory=Policy)
+
+    def __post_init__(self) -> None:
+        self.vms = MemoryVms(lambda: self.now)
+        self.ledger = MemoryLedger()
+        self.looks = MemoryLooks(lambda: self.now)
+        self.notices = MemoryNotices()
+        self.watch = self.instance()
+
+    def instance(self) -> Watch:
+        """An instance of the app: the platform may run many, and start another when one dies."""
+        return Watch(
+            vms=self.vms,
+            ledger=self.ledger,
+            looks=self.looks,
+            notices=self.notices,
+            policy=self.policy,
+            subscriptions=frozenset({SUBSCRIPTION}),
+            now=lambda: self.now,
+        )
+
+    def put(self, power: str, *, provisioning: str = "succeeded", tags: dict[str, str] | None = None) -> None:
+        """What Azure answers from now on when it is asked for the VM."""
+        reading = Reading(PowerState(power), ProvisioningState(provisioning), None, hibernated=False)
+        self.vms.vms[WEB] = Observation(WEB, self.now, reading, Model(uid="uid-1"), tags or {})
+
+    async def tell(self, operation: str = "powerOff/action", *, ago: timedelta = timedelta()) -> Outcome:
+        """Deliver the event of an operation on the VM that ended some time ago."""
+        data = {"operationName": f"Microsoft.Compute/virtualMachines/{operation}", "correlationId": "corr-1"}
+        return await self.watch.event(
+            Event("Microsoft.Resources.ResourceActionSuccess", ARM_ID, self.now - ago, data)
+        )
+
+    async def deliver(self) -> list[Outcome]:
+        """Let the queue deliver what is due now."""
+        return [await self.watch.look_again(look, 1) for look in self.looks.due(self.now)]
+
+    async def wait(self, time: timedelta) -> None:
+        """Let time pass, and the queue deliver each look as it becomes due."""
+        until = self.now + time
+        while self.looks.next_at is not None and self.looks.next_at <= until:
+            self.now = max(self.now, self.looks.next_at)
+            await self.deliver()
+        self.now = until
+
+    async def record(self) -> Record:
+        """The latest word on the VM."""
+        stored = await self.ledger.latest(WEB)
+        assert stored
+        return stored.record
+
+    def told(self) -> list[str]:
+        """The kinds of the notices that were sent."""
+        return [notice.kind for notice, _ in self.notices.sent]
+
+    def look(self) -> Look:
+        """A look at the VM, due now."""
+        return Look(WEB, self.now)

@@ -1,0 +1,117 @@
+"""What the domain can hold, for Hypothesis: rich in content, not in sense."""
+
+from datetime import UTC, datetime
+
+from hypothesis import strategies as st
+
+from shared.domain.exemptions import Exemption
+from shared.domain.ids import VmId
+from shared.domain.malformed import Malformed
+from shared.domain.observations import Model
+from shared.domain.records import (
+    Episode,
+    Flag,
+    FlagKind,
+    Heard,
+    Notice,
+    NoticeKind,
+    Record,
+    Retry,
+    Settled,
+    Transition,
+)
+from shared.domain.signals import Actor, Cause, Source
+from shared.domain.states import PowerState, ProvisioningState, Reading
+
+times = st.datetimes(datetime(2000, 1, 1), datetime(2099, 12, 31), timezones=st.just(UTC))  # noqa: DTZ001 - see timezones
+texts = st.text(max_size=40)
+maybe_text = st.none() | texts
+maybe_time = st.none() | times
+power_states = st.sampled_from(PowerState)
+sources = st.sampled_from(Source)
+subscriptions = st.uuids().map(str)
+
+
+def _is_name(text: str) -> bool:
+    try:
+        VmId.of("00000000-0000-4000-8000-000000000001", text, "vm")
+    except Malformed:
+        return False
+    return True
+
+
+names = st.from_regex(r"[\w().-]{1,90}", fullmatch=True).map(str.lower).filter(_is_name)
+vm_ids = st.builds(VmId, subscriptions, names, names)
+
+causes = st.builds(
+    Cause,
+    actor=st.sampled_from(Actor),
+    operation=texts,
+    at=times,
+    source=sources,
+    caller=maybe_text,
+    correlation_id=maybe_text,
+)
+settled = st.builds(
+    Settled,
+    power_state=power_states,
+    before=st.none() | power_states,
+    since=times,
+    since_source=sources,
+    seen_at=times,
+    not_before=maybe_time,
+    cause=st.none() | causes,
+    flagged_at=maybe_time,
+    left_at=maybe_time,
+)
+flags = st.builds(Flag, st.sampled_from(FlagKind), flagged_at=times, notified_at=maybe_time)
+notices = st.builds(
+    Notice,
+    kind=st.sampled_from(NoticeKind),
+    id=texts,
+    made_at=times,
+    try_at=times,
+    attempts=st.integers(1, 100),
+)
+records = st.builds(
+    Record,
+    vm=vm_ids,
+    observed_at=times,
+    reading=st.builds(
+        Reading, power_states, st.sampled_from(ProvisioningState), maybe_text, hibernated=st.booleans()
+    ),
+    model=st.builds(Model, maybe_text, maybe_text, maybe_text, maybe_text, maybe_text),
+    power_state=power_states,
+    appeared_at=times,
+    not_before=maybe_time,
+    settled=st.none() | settled,
+    heard=st.none() | st.builds(Heard, power_states, causes),
+    flag=st.none() | flags,
+    exemption=st.none() | st.builds(Exemption, maybe_time, texts),
+    due_at=maybe_time,
+    retry=st.none() | st.builds(Retry, times, st.integers(0, 1000)),
+    outbox=st.lists(notices, max_size=2).map(tuple),
+    reason=texts,
+)
+transitions = st.builds(
+    Transition,
+    vm=vm_ids,
+    seen_at=times,
+    at=times,
+    at_source=sources,
+    before=st.none() | power_states,
+    after=power_states,
+    cause=st.none() | causes,
+)
+episodes = st.builds(
+    Episode,
+    vm=vm_ids,
+    seen_at=times,
+    started_at=times,
+    started_source=sources,
+    cause=st.none() | causes,
+    flagged_at=maybe_time,
+    ended_at=maybe_time,
+    ended_as=st.none() | power_states,
+    ended_by=st.none() | causes,
+)
