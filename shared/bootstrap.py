@@ -45,6 +45,8 @@ def app() -> App:
     from shared.adapters.queues import open_looks
     from shared.adapters.tables import open_ledger
 
+    # At INFO the SDKs write a line for each request and one for each answer.
+    logging.getLogger("azure").setLevel(logging.WARNING)
     settings = Settings.from_env(os.environ)
     for remark in settings.unknown:
         log.warning("%s", remark)

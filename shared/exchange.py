@@ -7,6 +7,7 @@ leaves one with it alone. Short hiccups are worth trying again at once; the rest
 
 import asyncio
 import math
+import zlib
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
@@ -15,8 +16,12 @@ from textwrap import shorten
 from azure.core.exceptions import (
     AzureError,
     ClientAuthenticationError,
+    DecodeError,
     HttpResponseError,
+    IncompleteReadError,
+    ServiceRequestError,
     ServiceRequestTimeoutError,
+    ServiceResponseError,
     ServiceResponseTimeoutError,
 )
 from azure.core.pipeline.transport import AioHttpTransport
@@ -44,7 +49,8 @@ def transport(address: str, *, connect_seconds: float, read_seconds: float) -> A
 async def exchange[Answer](attempt: Callable[[], Awaitable[Answer]], *, seconds: float) -> Answer:
     """The answer to an attempt, or to one of at most two more while it fails in a way that may pass at once.
 
-    Those are lost connections and 500, 502, 503 or 504 without `Retry-After`. What timed out is not tried again.
+    Those are lost connections (on which aiohttp sends a GET twice by itself) and 500, 502, 503 or 504 without
+    `Retry-After`. What timed out is not tried again.
 
     Args:
         attempt: Asks once.
@@ -58,12 +64,12 @@ async def exchange[Answer](attempt: Callable[[], Awaitable[Answer]], *, seconds:
     async with asyncio.timeout(seconds):
         for pause in PAUSES:
             try:
-                return await attempt()
+                return await _once(attempt)
             except AzureError as error:
                 if not _may_pass(error):
                     raise
             await asyncio.sleep(pause)
-        return await attempt()
+        return await _once(attempt)
 
 
 def port_error(asked: str, error: AzureError | TimeoutError) -> PortError:
@@ -89,7 +95,16 @@ def port_error(asked: str, error: AzureError | TimeoutError) -> PortError:
         return Refused(text)
     if isinstance(error, ClientAuthenticationError):
         return Refused(f"{asked}: no token to ask with: {_said(error)}")
+    if isinstance(error, HttpResponseError) and not isinstance(error, DecodeError):
+        return Refused(f"{asked}: {_said(error)}")
     return Unavailable(f"{asked}: no answer: {_said(error)}")
+
+
+async def _once[Answer](attempt: Callable[[], Awaitable[Answer]]) -> Answer:
+    try:
+        return await attempt()
+    except (UnicodeDecodeError, zlib.error) as error:  # the SDKs let them pass
+        raise DecodeError(f"an answer that cannot be decoded: {error}") from error
 
 
 def _may_pass(error: AzureError) -> bool:
@@ -97,7 +112,7 @@ def _may_pass(error: AzureError) -> bool:
         return False
     if isinstance(error, HttpResponseError) and error.status_code is not None:
         return error.status_code in _PASSING and "Retry-After" not in _headers(error)
-    return not isinstance(error, ClientAuthenticationError)
+    return isinstance(error, ServiceRequestError | ServiceResponseError | IncompleteReadError)
 
 
 def _retry_after(error: HttpResponseError) -> timedelta | None:

@@ -80,10 +80,12 @@ def _mode(text: str) -> Mode:
 
 def endpoint(text: str) -> str:
     """An https address without a trailing slash; plain http only where nobody listens in, on loopback."""
-    parts = urlsplit(text.strip())
-    if not parts.hostname or not (
-        parts.scheme == "https" or (parts.scheme == "http" and parts.hostname in _LOOPBACK)
-    ):
+    try:
+        parts = urlsplit(text.strip())
+        scheme, host = parts.scheme, parts.hostname
+    except ValueError:  # brackets that hold no IPv6 address
+        scheme, host = "", None
+    if not host or not (scheme == "https" or (scheme == "http" and host in _LOOPBACK)):
         raise Malformed(f"expected an https address (http only on loopback), got {shown(text)}")
     return text.strip().rstrip("/")
 

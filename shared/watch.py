@@ -12,18 +12,22 @@ from enum import StrEnum
 
 from shared.domain.decision import Decision, LookAgain, Send, decide, mark_sent
 from shared.domain.ids import VmId
+from shared.domain.malformed import Malformed
 from shared.domain.policy import Policy
 from shared.domain.records import Notice, Record
 from shared.domain.signals import Event, Signal, read_event
-from shared.ports import Change, Clock, Conflict, Ledger, Look, Looks, Notices, NotNow, VmSource
+from shared.ports import Change, Clock, Conflict, Ledger, Look, Looks, Notices, NotNow, Refused, VmSource
 
 log = logging.getLogger("stopgap.watch")
 
 SAVES = 20
 """How often a save is tried against others that save the same record; one always wins, so the rest gets through."""
 
-LATER = timedelta(minutes=1)
+SOON = timedelta(minutes=1)
 """How long a look is put off that Azure cannot answer now, unless it says itself."""
+
+LATER = timedelta(minutes=10)
+"""How long a look is put off that Azure refuses, or answers in a way that nobody expects: until somebody mends it."""
 
 
 class Outcome(StrEnum):
@@ -80,11 +84,16 @@ class Watch:
         try:
             decision = await self.observe(look.vm)
         except NotNow as fault:
-            # Kept as a new message, not as a failed one: a queue gives up on those after a few tries.
-            delay = fault.retry_after or LATER
-            await self.looks.put(Look(look.vm, look.at), delay)
-            return self._came(Outcome.PUT_OFF, vm=look.vm, delay_seconds=delay.total_seconds(), fault=fault)
+            return await self._put_off(look, fault.retry_after or SOON, fault)
+        except (Refused, Malformed) as fault:
+            log.error("%s", fault)  # noqa: TRY400 - a line that names the fault is what an operator needs
+            return await self._put_off(look, LATER, fault)
         return self._decided(look.vm, decision, queued_for=look.at.isoformat())
+
+    async def _put_off(self, look: Look, delay: timedelta, fault: Exception) -> Outcome:
+        """Keep a look as a new message, not as a failed one: a queue gives up on those after a few tries."""
+        await self.looks.put(look, delay)
+        return self._came(Outcome.PUT_OFF, vm=look.vm, delay_seconds=delay.total_seconds(), fault=fault)
 
     async def observe(self, vm: VmId, signal: Signal | None = None) -> Decision:
         """Look at a VM, decide, save what changed, act."""

@@ -28,6 +28,8 @@ class CustomTopic:
     """CloudEvents as received."""
     topics: list[str] = field(default_factory=list)
     """For each event, the name of the topic that received it."""
+    waiting: int = 0
+    """How many requests hang."""
     _changed: asyncio.Condition = field(default_factory=asyncio.Condition)
 
     async def set_mode(self, mode: TopicMode) -> None:
@@ -47,8 +49,12 @@ class CustomTopic:
     async def receive(self, request: web.Request) -> web.Response:
         """`POST /topics/{name}/api/events?api-version=2018-01-01`, one CloudEvent or a batch of them."""
         received = await self._cloud_events(request)
-        async with self._changed:
-            await self._changed.wait_for(lambda: self.mode != "hang")
+        self.waiting += 1
+        try:
+            async with self._changed:
+                await self._changed.wait_for(lambda: self.mode != "hang")
+        finally:
+            self.waiting -= 1
         if self.mode == "fail":
             return _error(500, "InternalServerError", "The topic is told to fail.")
         if self.mode == "slow":

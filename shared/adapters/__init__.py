@@ -1,22 +1,13 @@
 """Edge out: each module is a part of the outside world behind its port. They do not know each other.
 
-What more than one of them needs is here: how a listing goes on, and how a storage account is talked to.
+What every ledger needs is here: how a listing goes on where the page before ended.
 """
 
 from base64 import urlsafe_b64decode, urlsafe_b64encode
-from collections.abc import Awaitable, Callable
-
-from azure.core.exceptions import AzureError, HttpResponseError
-from azure.core.pipeline.transport import AioHttpTransport
-from azure.core.utils import parse_connection_string
 
 from shared.domain.ids import VmId, parse_vm_id
 from shared.domain.malformed import Malformed, shown
-from shared.exchange import exchange, port_error, transport
-from shared.ports import Query, Unavailable
-
-CONNECT_SECONDS, READ_SECONDS, REQUEST_SECONDS = 3.0, 7.0, 10.0
-"""For a request to storage, the last with its retries: Table Storage cuts a long query off after 5 seconds."""
+from shared.ports import Query
 
 
 def cursor(vm: VmId) -> str:
@@ -35,32 +26,3 @@ def last_listed(query: Query) -> VmId | None:
     if vm is None or vm.subscription not in query.subscriptions:
         raise Malformed(f"next: expected the `next` of a page of this listing, got {shown(query.after)}")
     return vm
-
-
-def storage_transport(connection_string: str | None, service: str) -> AioHttpTransport:
-    """A transport to `table` or `queue` of a storage account; `ValueError` when that is no connection string."""
-    parts = parse_connection_string(connection_string) if connection_string else {}
-    emulator = "http:" if "usedevelopmentstorage" in parts else "https:"
-    address = parts.get(f"{service}endpoint", emulator)
-    return transport(address, connect_seconds=CONNECT_SECONDS, read_seconds=READ_SECONDS)
-
-
-async def ask_storage[Answer](asked: str, attempt: Callable[[], Awaitable[Answer]]) -> Answer:
-    """The answer to a request, or the port's error.
-
-    Args:
-        asked: What is asked of whom, for the error: `table ledger, read of /subscriptions/…`.
-        attempt: Sends the request, once.
-    """
-    try:
-        return await exchange(attempt, seconds=REQUEST_SECONDS)
-    except (AzureError, TimeoutError) as error:
-        raise port_error(asked, error) from error
-    except UnicodeDecodeError as error:  # the SDKs let it pass; storage speaks UTF-8, so this was not storage
-        raise Unavailable(f"{asked}: an answer that is not text: {shown(error.object)}") from error
-
-
-def error_code(error: HttpResponseError) -> str | None:
-    """Storage's own word for an error, such as `TableNotFound`; None: the answer had none."""
-    code = getattr(error, "error_code", None)
-    return str(getattr(code, "value", code)) if code else None

@@ -15,10 +15,10 @@ from azure.core.exceptions import ResourceExistsError, ResourceNotFoundError
 from azure.storage.queue import TextBase64EncodePolicy
 from azure.storage.queue.aio import QueueClient
 
-from shared.adapters import ask_storage, error_code, storage_transport
 from shared.domain.ids import parse_vm_id
 from shared.domain.malformed import Malformed, shown
 from shared.ports import Look
+from shared.storage import ask, error_code, storage_transport
 
 if TYPE_CHECKING:
     from azure.core.credentials_async import AsyncTokenCredential
@@ -82,14 +82,12 @@ class QueueLooks:
     async def put(self, look: Look, delay: timedelta) -> None:
         """One message, hidden for the delay. Nothing tells whether the same look is already asked for."""
         hidden = ceil(min(max(delay, timedelta()), LONGEST_DELAY).total_seconds())
-        await ask_storage(
-            f"queue {self._queue.queue_name}, {look.vm}", partial(self._send, _message(look), hidden)
-        )
+        await ask(f"queue {self._queue.queue_name}, {look.vm}", partial(self._send, _message(look), hidden))
 
     async def check(self) -> None:
         """Make the queue, which changes nothing when it is there, and ask for its properties."""
-        await ask_storage(f"queue {self._queue.queue_name}, make it", self._make)
-        await ask_storage(f"queue {self._queue.queue_name}, check", self._queue.get_queue_properties)
+        await ask(f"queue {self._queue.queue_name}, make it", self._make)
+        await ask(f"queue {self._queue.queue_name}, check", self._queue.get_queue_properties)
 
     async def close(self) -> None:
         """End the connections; nothing can be asked for afterwards."""

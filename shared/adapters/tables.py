@@ -24,11 +24,12 @@ from azure.core.exceptions import HttpResponseError, ResourceNotFoundError
 from azure.data.tables import TableEntity, TransactionOperation, UpdateMode
 from azure.data.tables.aio import TableServiceClient
 
-from shared.adapters import ask_storage, cursor, error_code, last_listed, storage_transport
+from shared.adapters import cursor, last_listed
 from shared.domain.ids import VmId
 from shared.domain.malformed import Malformed, shown
 from shared.domain.records import Episode, Record, Transition
 from shared.ports import Change, Conflict, History, Page, Query, Stored
+from shared.storage import ask, error_code, storage_transport
 
 if TYPE_CHECKING:
     from azure.core.credentials_async import AsyncTokenCredential
@@ -112,7 +113,7 @@ class TableLedger:
 
     async def check(self) -> None:
         """Make the table unless it is there, and read from it: a right that is missing shows."""
-        await ask_storage(f"table {TABLE}, make it", partial(self._service.create_table_if_not_exists, TABLE))
+        await ask(f"table {TABLE}, make it", partial(self._service.create_table_if_not_exists, TABLE))
         await self._find("check", "a", "b", {}, limit=1)
 
     async def close(self) -> None:
@@ -166,7 +167,7 @@ class TableLedger:
         return str(done[0]["etag"])
 
     async def _ask[Answer](self, what: str, request: Callable[[], Awaitable[Answer]]) -> Answer:
-        return await ask_storage(f"table {TABLE}, {what}", partial(self._send, request))
+        return await ask(f"table {TABLE}, {what}", partial(self._send, request))
 
     async def _send[Answer](self, request: Callable[[], Awaitable[Answer]]) -> Answer:
         """Send a request; when there is no table yet, make it and send the request again."""

@@ -7,8 +7,9 @@ from shared.domain.malformed import Malformed, shown
 
 _SUBSCRIPTION = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 # Resource groups may hold letters and digits of any script; VM names are narrower still. What this refuses
-# (/ \ # ? and control characters among it) can be in no Azure name, and in no Table Storage key either.
-_NAME = re.compile(r"[\w().-]{1,90}")
+# (/ \ # ? and control characters among it) can be in no Azure name, and in no Table Storage key either; nor can
+# a name be of punctuation alone: `..` would make another address of ARM's.
+_NAME = re.compile(r"(?=.*\w)[\w().-]{1,90}")
 
 
 @dataclass(frozen=True, slots=True, order=True)

@@ -54,7 +54,9 @@ def read_vm(vm: VmId, body: object, observed_at: datetime) -> Observation:
     `Malformed`. Only the view's top-level statuses are read: agents, disks and extensions have their own
     `ProvisioningState/` entries, which say nothing of the VM.
     """
-    model = _object(body, "VM")
+    if body is None:
+        raise Malformed("ARM's answer: expected a VM, got null")
+    model = _object(body, "the VM")
     properties = _object(model.get("properties"), "properties")
     view = _object(properties.get("instanceView"), "properties.instanceView")
     disk = _object(

@@ -42,7 +42,24 @@ def test_what_is_no_vm_is_none(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["", "a b", "a#b", "a?b", "a\\b", "a%2fb", "a\nb", "a\x85b", "a|b", "a😀", "x" * 91, "a\u202eb"]
+    "name",
+    [
+        "",
+        "a b",
+        "a#b",
+        "a?b",
+        "a\\b",
+        "a%2fb",
+        "a\nb",
+        "a\x85b",
+        "a|b",
+        "a😀",
+        "x" * 91,
+        ".",
+        "..",
+        "-",
+        "a\u202eb",
+    ],
 )
 def test_a_name_that_no_vm_can_have_is_malformed(name: str) -> None:
     with pytest.raises(Malformed, match="VM name: expected 1 to 90"):

@@ -53,7 +53,8 @@ def test_what_is_missing_is_unknown(body: object) -> None:
 @pytest.mark.parametrize(
     ("body", "where"),
     [
-        ([], "VM"),
+        (None, "a VM"),
+        ([], "the VM"),
         ({"properties": 1}, "properties"),
         ({"properties": {"instanceView": "x"}}, "instanceView"),
         ({"properties": {"hardwareProfile": []}}, "hardwareProfile"),

@@ -174,14 +174,19 @@ class TestFailures:
         await world.wait(timedelta(minutes=2))
         assert world.told() == ["left_stopped"]
 
-    async def test_a_refusal_is_not_put_off_but_shown(self) -> None:
+    @pytest.mark.parametrize("fault", [Refused("ARM: 403"), Malformed("ARM's answer: expected a VM")])
+    async def test_what_somebody_has_to_mend_is_shown_and_not_given_up(
+        self, fault: Exception, caplog: pytest.LogCaptureFixture
+    ) -> None:
         world = World()
         world.put("stopped")
         await world.tell()
-        world.now += GRACE
-        world.vms.vms[WEB] = Refused("ARM: 403")
-        with pytest.raises(Refused):
-            await world.deliver()
+        world.vms.vms[WEB] = fault
+        await world.wait(timedelta(days=1))
+        assert str(fault) in caplog.text
+        world.put("stopped")
+        await world.wait(timedelta(minutes=10))
+        assert world.told() == ["left_stopped"]
 
     async def test_a_crash_between_save_and_act_heals_at_the_next_delivery(
         self, monkeypatch: pytest.MonkeyPatch

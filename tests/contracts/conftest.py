@@ -1,0 +1,30 @@
+from collections.abc import AsyncIterator
+from typing import TYPE_CHECKING, cast
+
+import pytest
+
+from shared.adapters.memory import MemoryLedger
+from shared.adapters.tables import TableLedger, open_ledger
+from shared.ports import Ledger
+
+if TYPE_CHECKING:
+    from azure.core.credentials_async import AsyncTokenCredential
+
+NOBODY = cast("AsyncTokenCredential", None)
+"""A connection string needs no credential."""
+
+
+@pytest.fixture(scope="session")
+async def table_ledger(azurite: str) -> AsyncIterator[TableLedger]:
+    ledger = open_ledger(azurite, None, NOBODY)
+    yield ledger
+    await ledger.close()
+
+
+@pytest.fixture(scope="session", params=["memory", "tables"])
+def ledger(request: pytest.FixtureRequest) -> Ledger:
+    """Each test keeps to subscriptions of its own."""
+    if request.param == "memory":
+        return MemoryLedger()
+    tables: TableLedger = request.getfixturevalue("table_ledger")
+    return tables

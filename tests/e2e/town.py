@@ -1,0 +1,112 @@
+"""Talking to the function app as Event Grid and as a user do."""
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable
+from copy import deepcopy
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+
+from local.azure.server import SimulatedAzure
+from local.azure.settings import DEFAULT_SUBSCRIPTION
+from local.host.process import HostProcess
+
+WEBHOOK = "/runtime/webhooks/eventgrid?functionName=vm_event"
+SAMPLES = Path(__file__).parents[1] / "data" / "samples"
+
+
+def settings_for(storage: str, azure: SimulatedAzure) -> dict[str, str]:
+    return {
+        "AzureWebJobsStorage": storage,
+        "STOPGAP_SUBSCRIPTIONS": DEFAULT_SUBSCRIPTION,
+        "STOPGAP_GRACE": "2s",
+        "STOPGAP_ARM_ENDPOINT": azure.url,
+        "STOPGAP_TOPIC_ENDPOINT": azure.topic_url(),
+    }
+
+
+async def eventually[T](look: Callable[[], Awaitable[T]], within: float = 60.0) -> T:
+    """What a look gives once it is true; the last it gave, after too long a time."""
+    last = await look()
+    for _ in range(int(within / 0.1)):
+        if last:
+            break
+        await asyncio.sleep(0.1)
+        last = await look()
+    return last
+
+
+@dataclass(frozen=True)
+class App:
+    """The function app, as those outside see it."""
+
+    host: HostProcess
+    http: aiohttp.ClientSession
+
+    async def post(self, body: object) -> tuple[int, str]:
+        """Deliver a body to the webhook; the answer's status and text."""
+        data = body if isinstance(body, bytes) else json.dumps(body).encode()
+        async with self.http.post(WEBHOOK, data=data, headers={"aeg-event-type": "Notification"}) as answer:
+            return answer.status, await answer.text()
+
+    async def get(self, path: str) -> tuple[int, Any]:
+        async with self.http.get(path) as answer:
+            return answer.status, await answer.json(content_type=None)
+
+    async def vm(self, vm_id: str) -> dict[str, Any]:
+        """A VM's page; empty while there is no record."""
+        _, _, subscription, _, group, *_, name = vm_id.split("/")
+        status, body = await self.get(f"/api/vms/{subscription}/{group}/{name}")
+        return body if status == 200 else {}
+
+    async def counts(self) -> dict[str, int]:
+        _, body = await self.get("/api/health")
+        counts: dict[str, int] = body["counts"]
+        return counts
+
+    async def seen(self, vm_id: str, power_state: str) -> dict[str, Any]:
+        """A VM's page once it says this."""
+
+        async def look() -> dict[str, Any]:
+            vm = await self.vm(vm_id)
+            return vm if vm.get("power_state") == power_state else {}
+
+        return await eventually(look)
+
+    async def flagged(self, vm_id: str) -> dict[str, Any]:
+        """A VM's page once it is flagged and its owner told."""
+
+        async def look() -> dict[str, Any]:
+            vm = await self.vm(vm_id)
+            return vm if vm and vm["flag"] and vm["flag"]["notified_at"] else {}
+
+        return await eventually(look)
+
+
+def power_off_event(vm_id: str, *, at: datetime | None = None, **changes: Any) -> dict[str, Any]:  # noqa: ANN401 - JSON
+    """The documented action event, about a VM that was powered off."""
+    event = sample("eventgrid-subscription-ResourceActionSuccess.eventgridschema.json", vm_id)
+    operation = "Microsoft.Compute/virtualMachines/powerOff/action"
+    event["data"] |= {"operationName": operation, "resourceUri": vm_id}
+    event["eventTime"] = (at or datetime.now(UTC)).isoformat().replace("+00:00", "Z")
+    return event | changes
+
+
+def sample(name: str, vm_id: str) -> dict[str, Any]:
+    """A documented event with a VM's id in the place of its resource's."""
+    body = json.loads((SAMPLES / name).read_text("utf-8"))
+    event: dict[str, Any] = deepcopy(body[0] if isinstance(body, list) else body)
+    event["subject"] = vm_id
+    info = event["data"].get("resourceInfo")
+    if info:
+        info["properties"]["targetResourceId"] = vm_id
+    return event
+
+
+def as_delivered(event: dict[str, Any]) -> object:
+    """The body of a delivery: Event Grid's own schema comes in an array, a CloudEvent as it is."""
+    return event if "specversion" in event else [event]
