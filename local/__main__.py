@@ -3,6 +3,7 @@
 import argparse
 import sys
 
+from local import storage
 from local.azure import command as azure
 from local.demo import command as demo
 from local.host import command as host
@@ -10,6 +11,7 @@ from local.host import command as host
 COMMANDS = {
     "host": (host, "serve the function app, with whatever the settings name"),
     "azure": (azure, "serve a simulated Azure: ARM compute, Event Grid, a custom topic"),
+    "storage": (storage, "serve Azurite, the storage emulator, on its usual ports"),
     "demo": (demo, "play the story of a fleet on real parts and show what is flagged"),
 }
 

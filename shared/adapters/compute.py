@@ -9,7 +9,7 @@ from azure.core.rest import AsyncHttpResponse
 from azure.mgmt.compute.aio import ComputeManagementClient
 from azure.mgmt.core.policies import AsyncARMChallengeAuthenticationPolicy
 
-from shared.domain.ids import VmId, parse_vm_id
+from shared.domain.ids import VmId
 from shared.domain.malformed import Malformed, shown
 from shared.domain.observations import Gone, Observation, read_vm
 from shared.exchange import exchange, port_error, transport
@@ -66,7 +66,7 @@ class ComputeVms:
                 return Gone(vm, observed_at)
             raise _fault(vm, error) from error
         try:
-            return read_vm(vm, _vm_body(vm, response), observed_at)
+            return read_vm(vm, _vm_body(response), observed_at)
         except Malformed as fault:
             raise Malformed(f"{vm}: {fault}") from None
 
@@ -139,12 +139,12 @@ def _fault(vm: VmId, error: AzureError | TimeoutError) -> PortError:
     return fault
 
 
-def _vm_body(vm: VmId, response: AsyncHttpResponse) -> object:
+def _vm_body(response: AsyncHttpResponse) -> object:
     try:
         body = json.loads(response.content)
     except (ValueError, RecursionError):
         raise Malformed(f"ARM's answer: expected JSON, got {shown(response.content)}") from None
     # Read as a VM, an object of another kind would be one without a power state: unknown, not wrong.
-    if not isinstance(body, dict) or parse_vm_id(body.get("id")) != vm:
-        raise Malformed(f"ARM's answer: expected the VM asked for, got {shown(body)}")
+    if not isinstance(body, dict) or "properties" not in body:
+        raise Malformed(f"ARM's answer: expected a VM with its `properties`, got {shown(body)}")
     return body

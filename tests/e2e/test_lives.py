@@ -10,7 +10,8 @@ from local.azure.server import SimulatedAzure
 from local.azure.settings import DEFAULT_SUBSCRIPTION
 from local.azurite import Azurite
 from local.host.process import HostProcess
-from tests.e2e.town import WEBHOOK, App, eventually, power_off_event, settings_for
+from tests.e2e.town import WEBHOOK, App, power_off_event, settings_for
+from tests.eventually import eventually
 
 ROUGH = DeliverySettings(
     seed=3,
@@ -100,7 +101,7 @@ async def test_a_kill_between_save_and_act_costs_neither_flag_nor_notice() -> No
                 found = await app.vm(vm)
                 return bool(found["flag"]) and azure.topic.waiting > 0
 
-            assert await eventually(saved_but_not_told)
+            assert await eventually(saved_but_not_told, within=60)
             flagged_at = (await app.vm(vm))["flag"]["flagged_at"]
             await host.kill()
         await azure.set_topic_mode("fail")  # what hangs fails, as a request does whose sender is gone

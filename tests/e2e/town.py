@@ -1,8 +1,6 @@
 """Talking to the function app as Event Grid and as a user do."""
 
-import asyncio
 import json
-from collections.abc import Awaitable, Callable
 from copy import deepcopy
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -14,6 +12,7 @@ import aiohttp
 from local.azure.server import SimulatedAzure
 from local.azure.settings import DEFAULT_SUBSCRIPTION
 from local.host.process import HostProcess
+from tests.eventually import eventually
 
 WEBHOOK = "/runtime/webhooks/eventgrid?functionName=vm_event"
 SAMPLES = Path(__file__).parents[1] / "data" / "samples"
@@ -27,17 +26,6 @@ def settings_for(storage: str, azure: SimulatedAzure) -> dict[str, str]:
         "STOPGAP_ARM_ENDPOINT": azure.url,
         "STOPGAP_TOPIC_ENDPOINT": azure.topic_url(),
     }
-
-
-async def eventually[T](look: Callable[[], Awaitable[T]], within: float = 60.0) -> T:
-    """What a look gives once it is true; the last it gave, after too long a time."""
-    last = await look()
-    for _ in range(int(within / 0.1)):
-        if last:
-            break
-        await asyncio.sleep(0.1)
-        last = await look()
-    return last
 
 
 @dataclass(frozen=True)
@@ -75,7 +63,7 @@ class App:
             vm = await self.vm(vm_id)
             return vm if vm.get("power_state") == power_state else {}
 
-        return await eventually(look)
+        return await eventually(look, within=60)
 
     async def flagged(self, vm_id: str) -> dict[str, Any]:
         """A VM's page once it is flagged and its owner told."""
@@ -84,7 +72,7 @@ class App:
             vm = await self.vm(vm_id)
             return vm if vm and vm["flag"] and vm["flag"]["notified_at"] else {}
 
-        return await eventually(look)
+        return await eventually(look, within=60)
 
 
 def power_off_event(vm_id: str, *, at: datetime | None = None, **changes: Any) -> dict[str, Any]:  # noqa: ANN401 - JSON

@@ -11,7 +11,7 @@ from azure.storage.queue.aio import QueueClient
 from local import azurite as azurite_module
 from local.azurite import Azurite
 from local.parts import ROOT, CannotStart, Child, plain_environment
-from tests.local.eventually import eventually
+from tests.eventually import eventually
 
 
 def is_gone(pid: int) -> bool:

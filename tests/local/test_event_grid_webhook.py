@@ -5,7 +5,7 @@ import aiohttp
 import pytest
 
 from local.host.process import HostProcess
-from tests.local.eventually import logged
+from tests.eventually import logged
 
 PATH = "/runtime/webhooks/EventGrid?functionName=on_event"
 

@@ -14,7 +14,7 @@ import pytest
 
 from local.host.process import HostProcess
 from local.parts import ROOT, CannotStart, plain_environment
-from tests.local.eventually import logged
+from tests.eventually import logged
 
 ONE_FUNCTION = """
 import time

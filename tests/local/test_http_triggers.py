@@ -4,7 +4,7 @@ import aiohttp
 import pytest
 
 from local.host.process import HostProcess
-from tests.local.eventually import logged
+from tests.eventually import logged
 
 
 async def test_a_function_sees_the_whole_request(web: aiohttp.ClientSession, host: HostProcess) -> None:

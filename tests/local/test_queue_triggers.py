@@ -12,7 +12,7 @@ from azure.storage.queue.aio import QueueClient
 
 from local.azurite import Azurite
 from local.host.process import HostProcess
-from tests.local.eventually import eventually, logged
+from tests.eventually import eventually, logged
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,7 @@ import pytest
 from local.host.process import HostProcess
 from local.host.timers import parse_schedule
 from local.parts import CannotStart
-from tests.local.eventually import eventually
+from tests.eventually import eventually
 
 NOON = datetime(2026, 1, 1, 12, 0, 0, tzinfo=UTC)  # a Thursday
 

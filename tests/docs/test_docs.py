@@ -1,0 +1,77 @@
+"""What the documents say is so, and what is so they say."""
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from function_app import app
+from shared.domain.views import NOTICE_TYPES
+from shared.settings import STORAGE, VARIABLES, Settings
+from shared.watch import Outcome
+
+ROOT = Path(__file__).parents[2]
+PAGES = [
+    ROOT / "README.md",
+    ROOT / "CONTRIBUTING.md",
+    ROOT / "CHANGELOG.md",
+    *sorted((ROOT / "docs").rglob("*.md")),
+]
+
+
+def text(page: str) -> str:
+    return (ROOT / page).read_text("utf-8")
+
+
+def test_every_setting_is_documented_and_every_documented_setting_is_one() -> None:
+    documented = set(re.findall(r"`((?:STOPGAP|AzureWebJobs)\w+)`", text("docs/settings.md")))
+    storage = {
+        STORAGE,
+        *(f"{STORAGE}__{part}" for part in ("tableServiceUri", "queueServiceUri", "clientId")),
+    }
+    assert documented - {"STOPGAP_"} == {*VARIABLES, *storage}
+
+
+def test_the_example_settings_are_good() -> None:
+    settings = Settings.from_env(json.loads(text("local.settings.json.example"))["Values"])
+    assert settings.unknown == ()
+
+
+def test_every_count_is_documented() -> None:
+    documented = set(re.findall(r"^\| `(\w+)` \|", text("docs/operations.md"), re.MULTILINE))
+    assert documented == set(Outcome)
+
+
+def test_every_notice_is_documented() -> None:
+    for name in NOTICE_TYPES.values():
+        assert f"`{name}`" in text("CHANGELOG.md")
+
+
+def test_every_route_is_documented() -> None:
+    documented = {
+        path.split("?")[0] for path in re.findall(r"^\| `GET /api/([^`]+)`", text("README.md"), re.MULTILINE)
+    }
+    triggers = [function.get_trigger() for function in app.get_functions()]
+    assert documented == {trigger.route for trigger in triggers if trigger and hasattr(trigger, "route")}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_lead_somewhere(page: Path) -> None:
+    for target in re.findall(r"\]\(([^)#\s]+)", page.read_text("utf-8")):
+        if not target.startswith("https://"):
+            assert (page.parent / target).exists(), target
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_make_targets_exist(page: Path) -> None:
+    targets = set(re.findall(r"^([a-z]+):", text("Makefile"), re.MULTILINE))
+    wanted = set(re.findall(r"(?:^|`)make ([a-z]+)", page.read_text("utf-8"), re.MULTILINE))
+    assert wanted <= targets
+
+
+def test_every_module_of_the_function_app_is_on_the_architecture_page() -> None:
+    page = text("docs/architecture.md")
+    for module in (ROOT / "shared").glob("*.py"):
+        if module.stem != "__init__":
+            assert f"shared/{module.name}" in page
