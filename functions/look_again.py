@@ -3,7 +3,7 @@
 import azure.functions as func
 
 from shared import bootstrap
-from shared.adapters.queues import read_look
+from shared.messages import read_look
 
 blueprint = func.Blueprint()
 

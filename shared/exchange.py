@@ -85,7 +85,7 @@ def port_error(asked: str, error: AzureError | TimeoutError) -> PortError:
         error: How an exchange, or an SDK left to itself, failed.
     """
     if isinstance(error, HttpResponseError) and error.status_code is not None:
-        status, code = error.status_code, _code(error)
+        status, code = error.status_code, error_code(error)
         text = " ".join(filter(None, (f"{asked}: HTTP {status}", code, _said(error))))
         if status == 429:
             return Throttled(text, _retry_after(error))
@@ -143,7 +143,7 @@ def _date(text: str) -> datetime | None:
     return at if at.tzinfo else at.replace(tzinfo=UTC)
 
 
-def _code(error: HttpResponseError) -> str:
+def error_code(error: HttpResponseError) -> str:
     """Azure's own word for an error; empty where it has none. Storage has it in a place of its own."""
     code = error.error.code if error.error else getattr(error, "error_code", None)
     return str(getattr(code, "value", code or ""))

@@ -78,15 +78,21 @@ def _mode(text: str) -> Mode:
         raise Malformed(f"expected {' or '.join(Mode)}, got {shown(text)}") from None
 
 
-def endpoint(text: str) -> str:
-    """An https address without a trailing slash; plain http only where nobody listens in, on loopback."""
+def endpoint(text: str, *, plain: bool = True) -> str:
+    """An https address without a trailing slash.
+
+    Args:
+        text: What the operator wrote.
+        plain: Whether plain http will do where nobody listens in, on loopback.
+    """
     try:
         parts = urlsplit(text.strip())
         scheme, host = parts.scheme, parts.hostname
     except ValueError:  # brackets that hold no IPv6 address
         scheme, host = "", None
-    if not host or not (scheme == "https" or (scheme == "http" and host in _LOOPBACK)):
-        raise Malformed(f"expected an https address (http only on loopback), got {shown(text)}")
+    if not host or not (scheme == "https" or (plain and scheme == "http" and host in _LOOPBACK)):
+        expected = "an https address (http only on loopback)" if plain else "an https address"
+        raise Malformed(f"expected {expected}, got {shown(text)}")
     return text.strip().rstrip("/")
 
 
@@ -132,7 +138,7 @@ def _storage(env: Mapping[str, str]) -> Storage:
                 f"{STORAGE}__queueServiceUri for use with a managed identity"
             )
         try:
-            uris[service] = endpoint(text)
+            uris[service] = endpoint(text, plain=False)
         except Malformed as fault:
             raise SettingError(f"{name}: {fault}") from None
     return Storage(

@@ -1,8 +1,8 @@
-"""A storage account: how its tables and queues are asked, and what their errors are called."""
+"""A storage account: how its tables and queues are asked."""
 
 from collections.abc import Awaitable, Callable
 
-from azure.core.exceptions import AzureError, HttpResponseError
+from azure.core.exceptions import AzureError
 from azure.core.pipeline.transport import AioHttpTransport
 from azure.core.utils import parse_connection_string
 
@@ -35,9 +35,3 @@ async def ask[Answer](asked: str, attempt: Callable[[], Awaitable[Answer]]) -> A
         raise port_error(asked, error) from error
     except UnicodeDecodeError as error:  # the SDKs let it pass; storage speaks UTF-8, so this was not storage
         raise Unavailable(f"{asked}: an answer that is not text: {shown(error.object)}") from error
-
-
-def error_code(error: HttpResponseError) -> str | None:
-    """Storage's own word for an error, such as `TableNotFound`; None: the answer had none."""
-    code = getattr(error, "error_code", None)
-    return str(getattr(code, "value", code)) if code else None

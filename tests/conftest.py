@@ -11,7 +11,7 @@ hypothesis.settings.load_profile("stopgap")
 
 
 @pytest.fixture(scope="session")
-async def azurite() -> AsyncIterator[str]:
-    """The connection string of a storage emulator that all tests share: each keeps to its own names in it."""
+async def azurite() -> AsyncIterator[Azurite]:
+    """A storage emulator that tests share: each keeps to its own names in it."""
     async with Azurite() as storage:
-        yield storage.connection_string
+        yield storage

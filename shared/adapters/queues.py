@@ -1,24 +1,23 @@
 """The queue `looks` in Azure Queue Storage: looks to be had later.
 
-A message is `{"vm": "<ARM id, lower-case>", "at": "<ISO 8601, UTC>"}` in base64, as the host's queue trigger
-expects it. `at` is when the look is due; Azure shows the message no earlier, but maybe later, or twice.
+Messages are in base64, as the host's queue trigger expects them. Azure shows one no earlier than asked for, but
+maybe later, or twice.
 """
 
 from contextlib import suppress
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from functools import partial
 from math import ceil
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
-import msgspec
 from azure.core.exceptions import ResourceExistsError, ResourceNotFoundError
 from azure.storage.queue import TextBase64EncodePolicy
 from azure.storage.queue.aio import QueueClient
 
-from shared.domain.ids import parse_vm_id
-from shared.domain.malformed import Malformed, shown
+from shared.exchange import error_code
+from shared.messages import write_look
 from shared.ports import Look
-from shared.storage import ask, error_code, storage_transport
+from shared.storage import ask, storage_transport
 
 if TYPE_CHECKING:
     from azure.core.credentials_async import AsyncTokenCredential
@@ -30,29 +29,6 @@ LONGEST_DELAY = timedelta(days=6)
 
 _FOREVER = -1
 """How long a message lives. By default it is seven days: a look due after a week's outage would be lost."""
-
-
-class _Message(msgspec.Struct):
-    vm: str
-    at: Annotated[datetime, msgspec.Meta(tz=True)]
-
-
-def read_look(message: str | bytes) -> Look:
-    """The look that a message asks for; fields that we do not know are left alone.
-
-    Args:
-        message: JSON, already decoded from base64. `Malformed` when it asks for no look.
-    """
-    try:
-        told = msgspec.json.decode(message, type=_Message)
-        at = told.at.astimezone(UTC)
-    except (msgspec.MsgspecError, UnicodeError, OverflowError, RecursionError) as fault:
-        expected = '{"vm": "/subscriptions/…", "at": "2027-01-31T12:00:00Z"}'
-        raise Malformed(f"look: expected {expected}, got {shown(message)} ({fault})") from None
-    vm = parse_vm_id(told.vm)
-    if vm is None:
-        raise Malformed(f"look: expected `vm` to be the id of a VM, got {shown(told.vm)}")
-    return Look(vm, at)
 
 
 def open_looks(
@@ -82,7 +58,7 @@ class QueueLooks:
     async def put(self, look: Look, delay: timedelta) -> None:
         """One message, hidden for the delay. Nothing tells whether the same look is already asked for."""
         hidden = ceil(min(max(delay, timedelta()), LONGEST_DELAY).total_seconds())
-        await ask(f"queue {self._queue.queue_name}, {look.vm}", partial(self._send, _message(look), hidden))
+        await ask(f"queue {self._queue.queue_name}, {look.vm}", partial(self._send, write_look(look), hidden))
 
     async def check(self) -> None:
         """Make the queue, which changes nothing when it is there, and ask for its properties."""
@@ -107,7 +83,3 @@ class QueueLooks:
         """Make the queue. The SDK raises for Azure's 204, which says that it is there already."""
         with suppress(ResourceExistsError):
             await self._queue.create_queue()
-
-
-def _message(look: Look) -> str:
-    return msgspec.json.encode(_Message(str(look.vm), look.at.astimezone(UTC))).decode()

@@ -28,8 +28,9 @@ from shared.adapters import cursor, last_listed
 from shared.domain.ids import VmId
 from shared.domain.malformed import Malformed, shown
 from shared.domain.records import Episode, Record, Transition
+from shared.exchange import error_code
 from shared.ports import Change, Conflict, History, Page, Query, Stored
-from shared.storage import ask, error_code, storage_transport
+from shared.storage import ask, storage_transport
 
 if TYPE_CHECKING:
     from azure.core.credentials_async import AsyncTokenCredential

@@ -3,6 +3,7 @@ from typing import TYPE_CHECKING, cast
 
 import pytest
 
+from local.azurite import Azurite
 from shared.adapters.memory import MemoryLedger
 from shared.adapters.tables import TableLedger, open_ledger
 from shared.ports import Ledger
@@ -15,8 +16,8 @@ NOBODY = cast("AsyncTokenCredential", None)
 
 
 @pytest.fixture(scope="session")
-async def table_ledger(azurite: str) -> AsyncIterator[TableLedger]:
-    ledger = open_ledger(azurite, None, NOBODY)
+async def table_ledger(azurite: Azurite) -> AsyncIterator[TableLedger]:
+    ledger = open_ledger(azurite.connection_string, None, NOBODY)
     yield ledger
     await ledger.close()
 

@@ -13,11 +13,13 @@ from azure.storage.queue.aio import QueueClient
 from hypothesis import given
 from hypothesis import strategies as st
 
+from local.azurite import Azurite
 from shared.adapters import queues
 from shared.adapters.memory import MemoryLooks
-from shared.adapters.queues import QueueLooks, open_looks, read_look
+from shared.adapters.queues import QueueLooks, open_looks
 from shared.domain.ids import VmId
 from shared.domain.malformed import Malformed
+from shared.messages import read_look, write_look
 from shared.ports import Look, Looks
 from tests import strategies
 from tests.contracts.canned import canned_service, said
@@ -43,18 +45,20 @@ class Queue:
 
 
 @pytest.fixture
-async def queue_looks(azurite: str, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[QueueLooks]:
+async def queue_looks(azurite: Azurite, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[QueueLooks]:
     """On a queue of the test's own, which is not there yet."""
     monkeypatch.setattr(queues, "QUEUE", f"looks-{uuid4()}")
-    looks = open_looks(azurite, None, NOBODY)
+    looks = open_looks(azurite.connection_string, None, NOBODY)
     yield looks
     await looks.close()
 
 
 @pytest.fixture
-async def client(azurite: str, queue_looks: QueueLooks) -> AsyncIterator[QueueClient]:
+async def client(azurite: Azurite, queue_looks: QueueLooks) -> AsyncIterator[QueueClient]:
     """Another reader of that queue, which leaves messages as they are."""
-    async with QueueClient.from_connection_string(azurite, queue_looks._queue.queue_name) as client:
+    async with QueueClient.from_connection_string(
+        azurite.connection_string, queue_looks._queue.queue_name
+    ) as client:
         yield client
 
 
@@ -168,7 +172,7 @@ async def test_the_delay_is_sent_in_whole_seconds_rounded_up(delay: timedelta, h
 
 @given(vm=strategies.vm_ids, at=strategies.times)
 def test_any_look_survives_the_journey(vm: VmId, at: datetime) -> None:
-    assert read_look(queues._message(Look(vm, at))) == Look(vm, at)
+    assert read_look(write_look(Look(vm, at))) == Look(vm, at)
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ from azure.core.pipeline.transport import AioHttpTransport
 from azure.core.rest import AsyncHttpResponse, HttpRequest
 from azure.data.tables.aio import TableServiceClient
 
+from local.azurite import Azurite
 from shared.adapters import tables
 from shared.adapters.tables import TableLedger, open_ledger
 from shared.domain.malformed import Malformed
@@ -44,10 +45,12 @@ class Counting(AioHttpTransport):  # type: ignore[misc]  # azure-core loads it l
 
 
 @pytest.fixture
-async def counting(azurite: str) -> AsyncIterator[tuple[TableLedger, Counting]]:
+async def counting(azurite: Azurite) -> AsyncIterator[tuple[TableLedger, Counting]]:
     transport = Counting()
     ledger = TableLedger(
-        TableServiceClient.from_connection_string(azurite, transport=transport, retry_total=0)
+        TableServiceClient.from_connection_string(
+            azurite.connection_string, transport=transport, retry_total=0
+        )
     )
     await ledger.check()
     transport.requests.clear()
@@ -113,6 +116,13 @@ async def test_answers_in_parts_are_put_together(
     assert await listed(table_ledger, Query((subscription,), limit=5)) == vms
     assert (await table_ledger.page(Query((subscription,), limit=7))).next is None
 
+    stored = await table_ledger.latest(vms[0])
+    for number in range(5):
+        change = Change(record(vms[0]), transition(vms[0], minutes(number)))
+        stored = await table_ledger.save(change, stored)
+    told = (await table_ledger.history(vms[0], 3)).transitions
+    assert [each.seen_at for each in told] == [minutes(4), minutes(3), minutes(2)]
+
 
 async def test_rows_are_readable_for_people(table_ledger: TableLedger) -> None:
     vm = new_vm("web-1", "größe")
@@ -158,10 +168,10 @@ async def test_a_field_that_a_newer_version_added_is_left_alone(table_ledger: Ta
 
 @pytest.mark.parametrize("first", ["latest", "save", "page", "history", "check"])
 async def test_the_table_is_made_when_it_is_first_used(
-    azurite: str, monkeypatch: pytest.MonkeyPatch, first: str
+    azurite: Azurite, monkeypatch: pytest.MonkeyPatch, first: str
 ) -> None:
     monkeypatch.setattr(tables, "TABLE", f"ledger{uuid4().hex}")
-    ledger, vm = open_ledger(azurite, None, NOBODY), new_vm()
+    ledger, vm = open_ledger(azurite.connection_string, None, NOBODY), new_vm()
     match first:
         case "latest":
             assert await ledger.latest(vm) is None

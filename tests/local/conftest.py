@@ -11,12 +11,6 @@ SAMPLE_APP = Path(__file__).parent / "sample_app"
 
 
 @pytest.fixture(scope="session")
-async def azurite() -> AsyncIterator[Azurite]:
-    async with Azurite() as running:
-        yield running
-
-
-@pytest.fixture(scope="session")
 def sample_app() -> Path:
     return SAMPLE_APP
 
