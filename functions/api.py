@@ -27,8 +27,10 @@ def answered(route: Route) -> Route:
             return await route(req)
         except Malformed as fault:
             return _problem(HTTPStatus.BAD_REQUEST, str(fault))
-        except (SettingError, NotNow, PortError) as fault:
+        except (SettingError, NotNow) as fault:
             return _problem(HTTPStatus.SERVICE_UNAVAILABLE, str(fault))
+        except PortError as fault:
+            return _problem(HTTPStatus.INTERNAL_SERVER_ERROR, str(fault))
 
     return answer
 

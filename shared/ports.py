@@ -7,7 +7,8 @@ Errors:
     ├── NotNow          it may work later: the host or a queue tries again
     │   ├── Throttled   429: not before `retry_after`
     │   └── Unavailable 5xx, no answer, no connection
-    └── Refused         it will not work until somebody changes something: 401, 403, 400
+    ├── Refused         it will not work until somebody changes something: 401, 403, 400
+    └── Damaged         what is stored cannot be read
 """
 
 from collections.abc import Mapping
@@ -48,6 +49,10 @@ class Unavailable(NotNow):
 
 class Refused(PortError):
     """It will not work until somebody changes something: a permission, a setting, a request."""
+
+
+class Damaged(PortError):
+    """What is stored is not what we stored: somebody wrote to it by hand, or a newer version did."""
 
 
 class VmSource(Protocol):
@@ -111,7 +116,7 @@ class History:
 
 
 class Ledger(Protocol):
-    """Where records, transitions and episodes live. All may raise `NotNow` or `Refused`."""
+    """Where records, transitions and episodes live. All may raise `NotNow`, `Refused` or `Damaged`."""
 
     async def latest(self, vm: VmId) -> Stored | None:
         """The record of one VM; None when there is none."""

@@ -74,9 +74,10 @@ async def _play(screen: Screen, *, once: bool, host: str, port: int) -> int:
         await _act(parts, screen, STEPS, ids)
         create_new_vm(parts.azure)
         screen.step(NEW_VM, "Ada creates it: a brief Stopped on its way")
-        await _until_agreed(parts, screen)
-        await _act(parts, screen, LATER, ids)
-        wrong = await _until_agreed(parts, screen)
+        with screen.waiting("Waiting for the end of the grace, and for Stopgap and Azure to agree …"):
+            await _until_agreed(parts, screen)
+            await _act(parts, screen, LATER, ids)
+            wrong = await _until_agreed(parts, screen)
         screen.flagged(await parts.vms("&flagged=true"))
         await _account(parts, screen)
         for line in wrong:

@@ -5,12 +5,14 @@ from datetime import UTC, datetime
 from typing import Any
 
 from rich.console import Console
+from rich.status import Status
 from rich.table import Table
 from rich.text import Text
 
 type Vm = Mapping[str, Any]
 
-_COLOURS = {"running": "green", "stopped": "red", "deallocated": "cyan", "deleted": "dim"}
+_COLOURS = {"running": "green", "stopped": "red", "deallocated": "cyan"}
+_DONE = {"succeeded", "failed", "canceled"}
 
 
 class Screen:
@@ -28,6 +30,10 @@ class Screen:
     def line(self, text: str) -> None:
         """A remark."""
         self._console.print(text, markup=False, highlight=False)
+
+    def waiting(self, text: str) -> Status:
+        """While entered, what is waited for; only a terminal shows it."""
+        return self._console.status(text)
 
     def step(self, vm: str, says: str) -> None:
         """Somebody does something."""
@@ -77,9 +83,10 @@ def _sentence(vm: Vm, before: tuple[str, bool, bool] | None) -> Text:
         notified = ", notice sent" if _notified(vm) else ""
         return Text(f"FLAGGED: left Stopped, still billed{notified}", "bold red")
     cleared = " (flag cleared)" if before and before[1] else ""
+    busy = ", an operation in progress" if vm["provisioning_state"] not in _DONE and state in _COLOURS else ""
     exempt = ", exempt" if vm["exemption"] and state == "stopped" else ""
     billed = {True: "billed", False: "not billed", None: "billing unknown"}[vm["billed"]]
-    return Text(f"{state}, {billed}{exempt}{cleared}", _COLOURS.get(state, "yellow"))
+    return Text(f"{state}, {billed}{busy}{exempt}{cleared}", _COLOURS.get(state, "yellow"))
 
 
 def _notified(vm: Vm) -> bool:

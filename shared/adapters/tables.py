@@ -26,10 +26,10 @@ from azure.data.tables.aio import TableServiceClient
 
 from shared.adapters import cursor, last_listed
 from shared.domain.ids import VmId
-from shared.domain.malformed import Malformed, shown
+from shared.domain.malformed import shown
 from shared.domain.records import Episode, Record, Transition
 from shared.exchange import error_code
-from shared.ports import Change, Conflict, History, Page, Query, Stored
+from shared.ports import Change, Conflict, Damaged, History, Page, Query, Stored
 from shared.storage import ask, storage_transport
 
 if TYPE_CHECKING:
@@ -236,4 +236,4 @@ def _value[Value: (Record, Transition, Episode)](row: TableEntity, of: type[Valu
         return msgspec.json.decode(str(row.get("body")), type=of)
     except msgspec.MsgspecError as fault:
         where = f"{shown(row['PartitionKey'])} {shown(row['RowKey'])}"
-        raise Malformed(f"table {TABLE}, row {where}: expected a {of.__name__} in `body`: {fault}") from None
+        raise Damaged(f"table {TABLE}, row {where}: expected a {of.__name__} in `body`: {fault}") from None

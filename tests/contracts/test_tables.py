@@ -12,9 +12,8 @@ from azure.data.tables.aio import TableServiceClient
 from local.azurite import Azurite
 from shared.adapters import tables
 from shared.adapters.tables import TableLedger, open_ledger
-from shared.domain.malformed import Malformed
 from shared.domain.states import PowerState
-from shared.ports import Change, Query
+from shared.ports import Change, Damaged, Query
 from tests.contracts.conftest import NOBODY
 from tests.contracts.fleet import (
     episode,
@@ -150,7 +149,7 @@ async def test_a_row_that_cannot_be_read_is_named(table_ledger: TableLedger, bod
     row = {"PartitionKey": vm.subscription, "RowKey": "vm!rg-shop!web-1", "body": body}
     await table_ledger._table.update_entity(row)
 
-    with pytest.raises(Malformed, match=f"'{vm.subscription}' 'vm!rg-shop!web-1': expected a Record"):
+    with pytest.raises(Damaged, match=f"'{vm.subscription}' 'vm!rg-shop!web-1': expected a Record"):
         await table_ledger.latest(vm)
 
 
