@@ -14,8 +14,10 @@ _NAME = re.compile(r"(?=.*\w)[\w().-]{1,90}")
 
 @dataclass(frozen=True, slots=True, order=True)
 class VmId:
-    """A standalone VM (or an instance of a Flexible scale set), all parts lower-case.
+    """A VM, all parts lower-case.
 
+    An ordinary VM (standalone, or an instance of a Flexible scale set) has its name; an instance of a Uniform
+    scale set has none of its own in ARM and is named `{scale set}~{instance id}` here: `~` is in no Azure name.
     ARM compares ids without regard to case and returns them in any; Stopgap keeps them lower-case.
     """
 
@@ -23,27 +25,35 @@ class VmId:
     resource_group: str
     name: str
 
+    @property
+    def instance(self) -> tuple[str, str] | None:
+        """The scale set and the instance id of an instance of a Uniform scale set; None for an ordinary VM."""
+        scale_set, tilde, instance_id = self.name.partition("~")
+        return (scale_set, instance_id) if tilde else None
+
     def __str__(self) -> str:
-        return (
-            f"/subscriptions/{self.subscription}/resourcegroups/{self.resource_group}"
-            f"/providers/microsoft.compute/virtualmachines/{self.name}"
-        )
+        group = f"/subscriptions/{self.subscription}/resourcegroups/{self.resource_group}"
+        kind, name = "virtualmachines", self.name
+        if self.instance:
+            kind, name = "virtualmachinescalesets", "/virtualmachines/".join(self.instance)
+        return f"{group}/providers/microsoft.compute/{kind}/{name}"
 
     @classmethod
     def of(cls, subscription: str, resource_group: str, name: str) -> "VmId":
         """A VM's id from its parts, in any letter case; `Malformed` names the part that cannot be right."""
-        return cls(
-            parse_subscription(subscription),
-            _part("resource group", resource_group),
-            _part("VM name", name),
-        )
+        scale_set, tilde, instance_id = name.partition("~")
+        if not tilde:
+            last = _part("VM name", name)
+        else:
+            last = f"{_part('scale set', scale_set)}~{_part('instance id', instance_id)}"
+        return cls(parse_subscription(subscription), _part("resource group", resource_group), last)
 
 
 def parse_vm_id(text: object) -> VmId | None:
     """Read an ARM resource id: any letter case, with or without a trailing slash.
 
-    None: a well-formed id of something that is not a VM (another type, or a part of a VM such as an
-    extension). `Malformed`: not a resource id, or a VM's id with a part that no VM can have.
+    None: a well-formed id of something that is not a VM (another type, a scale set as a whole, or a part of a VM
+    such as an extension). `Malformed`: not a resource id, or a VM's id with a part that no VM can have.
     """
     if not isinstance(text, str) or not text.startswith("/"):
         raise Malformed(f"resource id: expected a text that starts with '/', got {shown(text)}")
@@ -56,12 +66,15 @@ def parse_vm_id(text: object) -> VmId | None:
             group,
             "providers",
             "microsoft.compute",
-            "virtualmachines",
-            name,
+            *rest,
         ]:
-            return VmId.of(subscription, group, name)
-        case _:
-            return None
+            match rest:
+                case ["virtualmachines", name]:
+                    return VmId.of(subscription, group, _part("VM name", name))
+                case ["virtualmachinescalesets", scale_set, "virtualmachines", instance_id]:
+                    scale_set, instance_id = _part("scale set", scale_set), _part("instance id", instance_id)
+                    return VmId.of(subscription, group, f"{scale_set}~{instance_id}")
+    return None
 
 
 def parse_subscription(text: str) -> str:

@@ -19,6 +19,19 @@ def test_its_text_is_the_lower_case_id() -> None:
     assert str(WEB) == ID.lower()
 
 
+INSTANCE = ID.replace("virtualMachines/Web-1", "virtualMachineScaleSets/Farm/virtualMachines/3")
+
+
+def test_an_instance_of_a_uniform_scale_set() -> None:
+    for spelled in (INSTANCE, INSTANCE.upper(), f"{INSTANCE}/"):
+        vm = parse_vm_id(spelled)
+        assert vm == VmId(SUBSCRIPTION, "rg-shop", "farm~3")
+        assert vm.instance == ("farm", "3")
+        assert str(vm) == INSTANCE.lower()
+        assert VmId.of(vm.subscription, vm.resource_group, vm.name) == vm
+    assert WEB.instance is None
+
+
 def test_resource_groups_may_be_of_any_script() -> None:
     vm = parse_vm_id(ID.replace("RG-Shop", "Größe_ВМ(1).東京"))
     assert vm
@@ -33,6 +46,8 @@ def test_resource_groups_may_be_of_any_script() -> None:
         f"/subscriptions/{SUBSCRIPTION}",
         f"{ID}/extensions/script1",
         ID.replace("virtualMachines", "disks"),
+        ID.replace("virtualMachines", "virtualMachineScaleSets"),
+        f"{INSTANCE}/extensions/e",
         ID.replace("Microsoft.Compute", "Microsoft.EventHub"),
         "/blobServices/default/containers/deadletter/blobs/x",
     ],
