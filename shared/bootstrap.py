@@ -61,6 +61,7 @@ def app() -> App:
         policy=settings.policy,
         subscriptions=frozenset(settings.subscriptions),
         now=now,
+        keep_caller_name=settings.keep_caller_name,
     )
     return App(settings, watch, ledger, looks)
 

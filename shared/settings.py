@@ -44,6 +44,8 @@ class Settings:
     """Azure Resource Manager; sovereign clouds and the simulated Azure have others."""
     topic_endpoint: str | None
     """The Event Grid custom topic that notices go to; None: they are only logged."""
+    keep_caller_name: bool
+    """Whether the name of who called ARM is kept, which is personal data; its object id always is."""
     unknown: tuple[str, ...]
     """Remarks on `STOPGAP_` variables that are none of ours: perhaps a slip of the pen."""
 
@@ -60,6 +62,7 @@ class Settings:
             ),
             arm_endpoint=_read(env, "STOPGAP_ARM_ENDPOINT", PUBLIC_ARM),
             topic_endpoint=_read(env, "STOPGAP_TOPIC_ENDPOINT", None),
+            keep_caller_name=_read(env, "STOPGAP_KEEP_CALLER", False),
             unknown=tuple(_unknown(env)),
         )
 
@@ -76,6 +79,16 @@ def _mode(text: str) -> Mode:
         return Mode(text.strip().lower())
     except ValueError:
         raise Malformed(f"expected {' or '.join(Mode)}, got {shown(text)}") from None
+
+
+def _yes_or_no(text: str) -> bool:
+    match text.strip().lower():
+        case "true":
+            return True
+        case "false":
+            return False
+        case _:
+            raise Malformed(f"expected true or false, got {shown(text)}")
 
 
 def endpoint(text: str, *, plain: bool = True) -> str:
@@ -100,6 +113,7 @@ VARIABLES: Mapping[str, Callable[[str], object]] = {
     "STOPGAP_SUBSCRIPTIONS": _subscriptions,
     "STOPGAP_MODE": _mode,
     "STOPGAP_GRACE": parse_duration,
+    "STOPGAP_KEEP_CALLER": _yes_or_no,
     "STOPGAP_ARM_ENDPOINT": endpoint,
     "STOPGAP_TOPIC_ENDPOINT": endpoint,
 }

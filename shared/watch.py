@@ -52,12 +52,13 @@ class Watch:
     policy: Policy
     subscriptions: frozenset[str]
     now: Clock
+    keep_caller_name: bool = False
     counts: Counter[str] = field(default_factory=Counter)
     """How often what came of an event or look, in this process."""
 
     async def event(self, event: Event) -> Outcome:
         """Take in an event: look at the VM it names. `Malformed` when it is none; port errors propagate."""
-        signal = read_event(event)
+        signal = read_event(event, keep_name=self.keep_caller_name)
         if signal is None:
             return self._came(Outcome.NOT_A_VM, event=event.type, subject=event.subject)
         if signal.vm.subscription not in self.subscriptions:

@@ -20,7 +20,7 @@ from shared.domain.records import (
     Settled,
     Transition,
 )
-from shared.domain.signals import Actor, Cause, Source
+from shared.domain.signals import Actor, Cause, Source, Verb
 from shared.domain.states import PowerState, ProvisioningState, Reading
 
 times = st.datetimes(datetime(2000, 1, 1), datetime(2099, 12, 31), timezones=st.just(UTC))  # noqa: DTZ001 - see timezones
@@ -41,7 +41,8 @@ def _is_name(text: str) -> bool:
 
 
 names = st.from_regex(r"[\w().-]{1,90}", fullmatch=True).map(str.lower).filter(_is_name)
-vm_ids = st.builds(VmId, subscriptions, names, names)
+instances = st.builds("{}~{}".format, names, st.integers(0, 10_000))
+vm_ids = st.builds(VmId, subscriptions, names, names | instances)
 
 causes = st.builds(
     Cause,
@@ -49,7 +50,9 @@ causes = st.builds(
     operation=texts,
     at=times,
     source=sources,
+    verb=st.none() | st.sampled_from(Verb),
     caller=maybe_text,
+    caller_name=maybe_text,
     correlation_id=maybe_text,
 )
 settled = st.builds(
@@ -61,10 +64,11 @@ settled = st.builds(
     seen_at=times,
     not_before=maybe_time,
     cause=st.none() | causes,
+    hibernated=st.booleans(),
     flagged_at=maybe_time,
     left_at=maybe_time,
 )
-flags = st.builds(Flag, st.sampled_from(FlagKind), flagged_at=times, notified_at=maybe_time)
+flags = st.builds(Flag, st.sampled_from(FlagKind), times, flagged_at=times, notified_at=maybe_time)
 notices = st.builds(
     Notice,
     kind=st.sampled_from(NoticeKind),
@@ -86,6 +90,7 @@ records = st.builds(
     not_before=maybe_time,
     settled=st.none() | settled,
     heard=st.none() | st.builds(Heard, power_states, causes),
+    os_failed_at=maybe_time,
     flag=st.none() | flags,
     exemption=st.none() | st.builds(Exemption, maybe_time, texts),
     due_at=maybe_time,
@@ -102,6 +107,7 @@ transitions = st.builds(
     before=st.none() | power_states,
     after=power_states,
     cause=st.none() | causes,
+    hibernated=st.booleans(),
 )
 episodes = st.builds(
     Episode,

@@ -6,7 +6,7 @@ The new record is put together in a fixed order, each step a function from recor
 2. `settle`       the settled state, since when, and why
 3. `with_signal`  what the signal adds: the cause of the present state, or word of one not seen yet
 4. `_retried`     when to look again at a VM that is not at rest
-5. `_flagged`     the flag, by the rules for a VM left Stopped
+5. `_flagged`     the flag, by the rules for what is found
 6. `_noticed`     the notices that follow from the flag
 
 Actions follow from the record, not from the event: whatever a crash left undone, the next look does.
@@ -39,6 +39,13 @@ LONGEST_RETRY = timedelta(minutes=10)
 FIRST_RESEND = timedelta(seconds=30)
 LONGEST_RESEND = timedelta(hours=1)
 """A notice that was not confirmed as sent is sent again after 30 s, then at twice the distance, up to an hour."""
+
+
+TOLD_BY = {
+    FlagKind.LEFT_STOPPED: NoticeKind.LEFT_STOPPED,
+    FlagKind.FAILED_PROVISIONING: NoticeKind.FAILED_PROVISIONING,
+}
+"""The notice of each kind of flag."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,13 +119,13 @@ def decide(
 
 def mark_sent(record: Record, notice_id: str, now: datetime) -> Record:
     """The record once a notice has been sent: out of the outbox and, if it told of the flag, on the flag."""
-    sent = next((notice for notice in record.outbox if notice.id == notice_id), None)
-    if sent is None:
+    flag = record.flag
+    rest = tuple(notice for notice in record.outbox if notice.id != notice_id)
+    if len(rest) == len(record.outbox):
         return record
-    record = replace(record, outbox=tuple(notice for notice in record.outbox if notice is not sent))
-    if sent.kind is NoticeKind.LEFT_STOPPED and record.flag:
-        record = replace(record, flag=replace(record.flag, notified_at=now))
-    return record
+    if flag and notice_id == _notice_id(TOLD_BY[flag.kind], record, flag):
+        flag = replace(flag, notified_at=now)
+    return replace(record, outbox=rest, flag=flag)
 
 
 def _retried(record: Record, now: datetime) -> Record:
@@ -134,27 +141,35 @@ def _retried(record: Record, now: datetime) -> Record:
 
 
 def _flagged(record: Record, terms: Terms, now: datetime) -> Record:
-    """Flag a VM seen Stopped at two looks a grace apart and not exempt; clear the flag of any other."""
-    at, exemption = record.observed_at, terms.exemption
-    record = replace(record, exemption=exemption, due_at=None)
-    if record.present is None:
-        stays = record.settled and record.settled.power_state is PowerState.STOPPED
-        return record if stays else replace(record, flag=None)
-    exempt = exemption is not None and exemption.holds(at)
-    stopped = record.stopped
-    if stopped is None or exempt:
-        due_at = exemption.until if stopped and exemption else None
-        return replace(record, flag=None, due_at=due_at)
-    if stopped.flagged_at and record.flag:
+    """Flag what was found at two looks a grace apart, on a VM that is not exempt; clear the flag of any other."""
+    at, exemption, flag = record.observed_at, terms.exemption, record.flag
+    record = replace(record, exemption=exemption, flag=None, due_at=None)
+    found = _finding(record)
+    if found is None:
         return record
-    due_at = stopped.seen_at + terms.grace
-    if at < due_at:
-        return replace(record, flag=None, due_at=due_at)
-    return replace(
-        record,
-        flag=Flag(FlagKind.LEFT_STOPPED, flagged_at=now),
-        settled=replace(stopped, flagged_at=stopped.flagged_at or now),
-    )
+    if exemption and exemption.holds(at):
+        return replace(record, due_at=exemption.until if record.present else None)
+    if flag and (flag.kind, flag.seen_at) == found:
+        return replace(record, flag=flag)
+    if record.present is None:
+        return record
+    kind, seen_at = found
+    if at < seen_at + terms.grace:
+        return replace(record, due_at=seen_at + terms.grace)
+    settled = record.present
+    if kind is FlagKind.LEFT_STOPPED:
+        settled = replace(settled, flagged_at=settled.flagged_at or now)
+    return replace(record, flag=Flag(kind, seen_at, flagged_at=now), settled=settled)
+
+
+def _finding(record: Record) -> tuple[FlagKind, datetime] | None:
+    """What there is to flag and the first look that saw it; while the VM is not at rest, what there was."""
+    settled = record.settled
+    if settled and settled.power_state is PowerState.STOPPED and (record.present or settled.left_at is None):
+        return FlagKind.LEFT_STOPPED, settled.seen_at
+    if record.os_failed_at:
+        return FlagKind.FAILED_PROVISIONING, record.os_failed_at
+    return None
 
 
 def _noticed(record: Record, previous: Record | None, mode: Mode, now: datetime) -> Record:
@@ -165,23 +180,26 @@ def _noticed(record: Record, previous: Record | None, mode: Mode, now: datetime)
     had, flag = previous.flag if previous else None, record.flag
     if had and (flag is None or flag.flagged_at != had.flagged_at):
         # A notice of the flag that is still unconfirmed may have got through: take back either.
-        told = had.notified_at or any(notice.kind is NoticeKind.LEFT_STOPPED for notice in outbox)
-        outbox = [notice for notice in outbox if notice.kind is not NoticeKind.LEFT_STOPPED]
+        told = had.notified_at or any(notice.kind is not NoticeKind.FLAG_CLEARED for notice in outbox)
+        outbox = [notice for notice in outbox if notice.kind is NoticeKind.FLAG_CLEARED]
         if told:
             outbox.append(_notice(NoticeKind.FLAG_CLEARED, record, had, now))
-    announced = flag is None or flag.notified_at or any(n.kind is NoticeKind.LEFT_STOPPED for n in outbox)
-    if flag and not announced:
-        outbox.append(_notice(NoticeKind.LEFT_STOPPED, record, flag, now))
+    if flag and not flag.notified_at and all(notice.kind is NoticeKind.FLAG_CLEARED for notice in outbox):
+        outbox.append(_notice(TOLD_BY[flag.kind], record, flag, now))
     return replace(record, outbox=tuple(outbox))
 
 
 def _notice(kind: NoticeKind, record: Record, flag: Flag, now: datetime) -> Notice:
     return Notice(
         kind=kind,
-        id=f"{kind}:{flag.flagged_at.isoformat()}:{record.vm}",
+        id=_notice_id(kind, record, flag),
         made_at=now,
         try_at=now + FIRST_RESEND,
     )
+
+
+def _notice_id(kind: NoticeKind, record: Record, flag: Flag) -> str:
+    return f"{kind}:{flag.flagged_at.isoformat()}:{record.vm}"
 
 
 def _resent(notice: Notice, now: datetime) -> Notice:

@@ -6,7 +6,7 @@ from datetime import datetime
 from shared.domain.durations import words
 from shared.domain.policy import Mode, Terms
 from shared.domain.records import Record
-from shared.domain.signals import Actor, Cause, Source
+from shared.domain.signals import Actor, Cause, Source, Verb
 from shared.domain.states import SETTLED_POWER, SETTLED_PROVISIONING, PowerState, ProvisioningState
 
 NEVER_SEEN = "There is no such VM, and none was known."
@@ -35,16 +35,30 @@ def by_whom(cause: Cause | None) -> str:
     """The cause in a few words."""
     if cause is None:
         return "cause unknown"
-    told = cause.operation.removeprefix("Microsoft.Compute/virtualMachines/")
+    told = cause.operation.rpartition("irtualMachines/")[2]
+    done = _DONE[cause.verb] if cause.verb else "changed"
     match cause.actor:
         case Actor.GUEST:
-            return f"from inside the guest ({told})"
+            return f"{done} from inside the guest ({told})"
         case Actor.PLATFORM:
-            return f"by Azure itself ({told})"
+            return f"{done} by Azure itself ({told})"
         case Actor.CONTROL_PLANE:
-            return f"through Azure by {cause.caller or 'an unknown caller'} ({told})"
+            caller = cause.caller_name or cause.caller
+            return f"{done} through Azure{f' by {caller}' if caller else ''} ({told})"
         case Actor.UNKNOWN:
-            return told
+            return f"{done} ({told})"
+
+
+_DONE = {
+    Verb.POWER_OFF: "powered off",
+    Verb.SHUT_DOWN: "shut down",
+    Verb.DEALLOCATE: "deallocated",
+    Verb.START: "started",
+    Verb.RESTART: "restarted",
+    Verb.REDEPLOY: "redeployed",
+    Verb.EVICT: "evicted",
+    Verb.DELETE: "deleted",
+}
 
 
 def _since(record: Record) -> str:
@@ -54,20 +68,33 @@ def _since(record: Record) -> str:
 
 def _stopped(record: Record, terms: Terms) -> str:
     start = f"Stopped {_since(record)}; still billed."
-    exemption = record.exemption
-    if exemption and exemption.holds(record.observed_at):
-        until = f" until {moment(exemption.until)}" if exemption.until else ""
-        return f"{start} Not flagged: exempt{until} ({exemption.reason})."
-    if record.flag is None:
-        next_look = f" and not Deallocated by {moment(record.due_at)}" if record.due_at else ""
-        return f"{start} Flagged if it is not started{next_look}."
-    quiet = " No notice: mode observe." if terms.mode is Mode.OBSERVE else ""
-    return f"{start} Flagged: left Stopped for longer than its grace of {words(terms.grace)}.{quiet}"
+    if _exempt(record):
+        return f"{start} {_exempt(record)}"
+    if record.flag:
+        return (
+            f"{start} Flagged: left Stopped for longer than its grace of {words(terms.grace)}.{_quiet(terms)}"
+        )
+    return f"{start} Flagged if it is not started and not Deallocated by {_due(record)}."
 
 
-def _running(record: Record, _: Terms) -> str:
-    failed = f" Its last operation failed ({record.reading.error_code})." if record.reading.error_code else ""
-    return f"Running {_since(record)}; billed.{failed}"
+def _running(record: Record, terms: Terms) -> str:
+    start, code = f"Running {_since(record)}; billed.", record.reading.error_code
+    if record.reading.provisioning_state is not ProvisioningState.FAILED:
+        return start
+    failed = f"failed ({code})" if code else "failed"
+    if record.os_failed_at is None:
+        return f"{start} Its last operation {failed}: it may run on an older model than the one that Azure shows."
+    start = (
+        f"{start} Its OS provisioning {failed}; the VM is billed all the same. Azure may yet turn this into success; "
+        "else restart the VM, or see what Azure says of the error code."
+    )
+    if _exempt(record):
+        return f"{start} {_exempt(record)}"
+    return (
+        f"{start} Flagged.{_quiet(terms)}"
+        if record.flag
+        else f"{start} Flagged if it lasts until {_due(record)}."
+    )
 
 
 def _deallocated(record: Record, _: Terms) -> str:
@@ -77,6 +104,22 @@ def _deallocated(record: Record, _: Terms) -> str:
 
 def _deleted(record: Record, _: Terms) -> str:
     return f"Deleted {_since(record)}; not billed."
+
+
+def _exempt(record: Record) -> str:
+    exemption = record.exemption
+    if exemption is None or not exemption.holds(record.observed_at):
+        return ""
+    until = f" until {moment(exemption.until)}" if exemption.until else ""
+    return f"Not flagged: exempt{until} ({exemption.reason})."
+
+
+def _quiet(terms: Terms) -> str:
+    return " No notice: mode observe." if terms.mode is Mode.OBSERVE else ""
+
+
+def _due(record: Record) -> str:
+    return moment(record.due_at) if record.due_at else "its next look"
 
 
 _AT_REST: dict[PowerState, Callable[[Record, Terms], str]] = {

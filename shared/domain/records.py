@@ -9,19 +9,22 @@ from shared.domain.ids import VmId
 from shared.domain.observations import Model
 from shared.domain.signals import Cause, Source
 from shared.domain.states import BILLED, PowerState, Reading
-from shared.domain.transitions import KINDS, Effect, Kind, effect
+from shared.domain.transitions import Effect, Kind, effect, kind
 
 
 class FlagKind(StrEnum):
     """What a flag says of a VM."""
 
     LEFT_STOPPED = "left_stopped"
+    FAILED_PROVISIONING = "failed_provisioning"
+    """The operating system was not installed in time; the VM runs and is billed. Never deallocated by itself."""
 
 
 class NoticeKind(StrEnum):
     """What a notice tells people and systems."""
 
     LEFT_STOPPED = "left_stopped"
+    FAILED_PROVISIONING = "failed_provisioning"
     FLAG_CLEARED = "flag_cleared"
 
 
@@ -40,8 +43,10 @@ class Settled:
     not_before: datetime | None
     """The last look that saw another state: `since` cannot be earlier. None: there was no look before."""
     cause: Cause | None = None
+    hibernated: bool = False
+    """Deallocated with its memory kept."""
     flagged_at: datetime | None = None
-    """When it was first flagged in this state."""
+    """When it was first flagged as left Stopped in this state."""
     left_at: datetime | None = None
     """The first look that saw the VM in another power state, passing ones included. None: it is still in this."""
 
@@ -68,6 +73,8 @@ class Flag:
     """Our mark on a VM left Stopped past grace, not exempt."""
 
     kind: FlagKind
+    seen_at: datetime
+    """The first look that saw what the flag is for."""
     flagged_at: datetime
     notified_at: datetime | None = None
 
@@ -104,10 +111,12 @@ class Record:
     settled: Settled | None = None
     """The last settled state, whether or not the VM is still in it."""
     heard: Heard | None = None
+    os_failed_at: datetime | None = None
+    """The first look that saw it run with its OS provisioning failed, if it still does."""
     flag: Flag | None = None
     exemption: Exemption | None = None
     due_at: datetime | None = None
-    """When a VM that is Stopped is to be looked at for its flag: its grace or its exemption ends."""
+    """When a VM with something to flag is to be looked at for that: its grace or its exemption ends."""
     retry: Retry | None = None
     outbox: tuple[Notice, ...] = ()
     reason: str = ""
@@ -170,6 +179,7 @@ class Transition:
     before: PowerState | None
     after: PowerState
     cause: Cause | None
+    hibernated: bool = False
 
     @classmethod
     def to(cls, vm: VmId, settled: Settled) -> "Transition":
@@ -182,12 +192,15 @@ class Transition:
             settled.before,
             settled.power_state,
             settled.cause,
+            settled.hibernated,
         )
 
     @property
     def kind(self) -> Kind:
-        """What happened, as far as two looks can tell."""
-        return KINDS[self.before, self.after]
+        """What happened, as far as two looks and a signal can tell."""
+        return kind(
+            self.before, self.after, self.cause.verb if self.cause else None, hibernated=self.hibernated
+        )
 
     @property
     def billing(self) -> Effect:

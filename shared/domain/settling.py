@@ -4,12 +4,12 @@ Looks are samples and signals are hints: the state is what a look sees; a signal
 """
 
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from shared.domain.observations import Gone, Model, Observation
 from shared.domain.records import Heard, Record, Settled
-from shared.domain.signals import Cause, Signal, Source
-from shared.domain.states import PowerState
+from shared.domain.signals import RENEWS, Cause, Signal, Source
+from shared.domain.states import PowerState, ProvisioningState
 
 HEARSAY = timedelta(minutes=15)
 """How far a signal's time and the looks around it may lie apart for the signal to explain what they saw: an
@@ -30,11 +30,15 @@ def with_look(previous: Record | None, seen: Observation | Gone) -> Record:
             power_state=reading.power_state,
             appeared_at=at,
             not_before=None,
+            os_failed_at=at if reading.os_failed else None,
         )
     record = replace(previous, observed_at=at, reading=reading, model=model or previous.model)
     known = previous.model.uid
-    if known and model and model.uid not in {None, known} and previous.power_state is not PowerState.DELETED:
+    if known and model and model.uid is None:
+        record = replace(record, model=replace(model, uid=known))
+    elif known and model and model.uid != known and previous.power_state is not PowerState.DELETED:
         record = _recreated(previous, record)
+    record = _with_os_failure(previous, record)
     power = reading.power_state
     if power is PowerState.UNKNOWN and record.power_state is not PowerState.DELETED:
         power = record.power_state  # no word is no news
@@ -56,7 +60,26 @@ def _recreated(previous: Record, record: Record) -> Record:
         seen_at=record.observed_at,
         not_before=previous.observed_at,
     )
-    return replace(record, power_state=PowerState.UNKNOWN, settled=deleted, heard=None)
+    return replace(record, power_state=PowerState.UNKNOWN, settled=deleted, heard=None, os_failed_at=None)
+
+
+def _with_os_failure(previous: Record, record: Record) -> Record:
+    """Keep the first sight of a failed OS provisioning while it lasts.
+
+    A failure without an error code, as the oldest document shows it, is one of OS provisioning if the VM was seen
+    creating just before; of any other operation, it leaves the VM running as it was.
+    """
+    reading = record.reading
+    if not reading.settled:
+        return record
+    no_code = (
+        reading.power_state is PowerState.RUNNING
+        and reading.provisioning_state is ProvisioningState.FAILED
+        and reading.error_code is None
+    )
+    creating = previous.reading.provisioning_state is ProvisioningState.CREATING
+    failed = reading.os_failed or (no_code and (creating or record.os_failed_at is not None))
+    return replace(record, os_failed_at=(record.os_failed_at or record.observed_at) if failed else None)
 
 
 def settle(record: Record) -> Record:
@@ -74,6 +97,8 @@ def settle(record: Record) -> Record:
     )
     if heard and heard.leads_to is settled.power_state:
         settled = _explained(settled, heard.cause)
+    if settled.power_state is PowerState.DEALLOCATED and record.reading.hibernated:
+        settled = replace(settled, hibernated=True)
     return _forgotten(replace(record, settled=settled))
 
 
@@ -85,12 +110,38 @@ def with_signal(record: Record, signal: Signal | None) -> Record:
     if signal.leads_to is not record.power_state:
         fresh = abs(record.observed_at - cause.at) <= HEARSAY
         return _forgotten(_hear(record, signal.leads_to, cause)) if fresh else record
+    if present and _renews(present, cause, record.observed_at):
+        return _forgotten(replace(record, settled=_renewed(present, cause, record.observed_at)))
     seen_at = present.seen_at if present else record.observed_at
     if cause.at - seen_at > HEARSAY or (record.not_before and record.not_before - cause.at > HEARSAY):
         return record
     if present is None:
         return _hear(record, signal.leads_to, cause)
     return _forgotten(replace(record, settled=_explained(present, cause)))
+
+
+def _renews(present: Settled, cause: Cause, observed_at: datetime) -> bool:
+    """Whether a Running VM was restarted since, which no look has to have seen.
+
+    The annotation at a restart's beginning and the event at its end tell of one and the same.
+    """
+    if present.power_state is not PowerState.RUNNING or cause.verb not in RENEWS:
+        return False
+    known = present.cause
+    same = known is not None and known.verb in RENEWS and abs(known.at - cause.at) <= HEARSAY
+    return present.since < cause.at <= observed_at and not same
+
+
+def _renewed(present: Settled, cause: Cause, observed_at: datetime) -> Settled:
+    return Settled(
+        power_state=present.power_state,
+        before=present.power_state,
+        since=cause.at,
+        since_source=cause.source,
+        seen_at=observed_at,
+        not_before=max(present.since, present.not_before or present.since),
+        cause=cause,
+    )
 
 
 def _hear(record: Record, leads_to: PowerState, cause: Cause) -> Record:

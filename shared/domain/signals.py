@@ -39,6 +39,37 @@ class Source(StrEnum):
     """A resource event; marks that an operation ended, and carries its caller."""
 
 
+class Verb(StrEnum):
+    """What was done to a VM, whoever told of it and in whatever words."""
+
+    POWER_OFF = "power_off"
+    SHUT_DOWN = "shut_down"
+    """From inside the guest."""
+    DEALLOCATE = "deallocate"
+    """Hibernation too: it is a parameter of the same operation."""
+    START = "start"
+    RESTART = "restart"
+    REDEPLOY = "redeploy"
+    EVICT = "evict"
+    DELETE = "delete"
+
+
+LEADS_TO: Mapping[Verb, PowerState] = {
+    Verb.POWER_OFF: PowerState.STOPPED,
+    Verb.SHUT_DOWN: PowerState.STOPPED,
+    Verb.DEALLOCATE: PowerState.DEALLOCATED,
+    Verb.START: PowerState.RUNNING,
+    Verb.RESTART: PowerState.RUNNING,
+    Verb.REDEPLOY: PowerState.RUNNING,
+    Verb.EVICT: PowerState.DEALLOCATED,
+    Verb.DELETE: PowerState.DELETED,
+}
+"""Where a VM is once that is done."""
+
+RENEWS = frozenset({Verb.RESTART, Verb.REDEPLOY})
+"""What takes a Running VM down and up again, which no look may happen to see."""
+
+
 @dataclass(frozen=True, slots=True)
 class Cause:
     """Who or what changed a VM, when, and how we know."""
@@ -48,8 +79,12 @@ class Cause:
     """The operation or the annotation, in Azure's own words."""
     at: datetime
     source: Source
+    verb: Verb | None = None
+    """None: something that leaves a VM in the power state that it is in, or that we do not know."""
     caller: str | None = None
-    """Object id of the principal that called ARM. Never a name: names are personal data."""
+    """Object id of the principal that called ARM."""
+    caller_name: str | None = None
+    """Its name, which is personal data: kept only if the operator wants it."""
     correlation_id: str | None = None
 
     @property
@@ -79,31 +114,59 @@ class Signal:
 
     vm: VmId
     cause: Cause
-    leads_to: PowerState | None
-    """The state that a VM is in, or will soon be in, if the event tells the truth; None: just look."""
+    believed: bool = True
+    """Whether what it tells of was done. A failed operation may have got half-way: look, but believe nothing."""
+
+    @property
+    def leads_to(self) -> PowerState | None:
+        """The state that the VM is in, or will soon be in, if the event tells the truth; None: just look."""
+        return LEADS_TO[self.cause.verb] if self.believed and self.cause.verb else None
 
 
-OPERATIONS: Mapping[str, PowerState] = {
-    "microsoft.compute/virtualmachines/poweroff/action": PowerState.STOPPED,
-    "microsoft.compute/virtualmachines/deallocate/action": PowerState.DEALLOCATED,
-    "microsoft.compute/virtualmachines/start/action": PowerState.RUNNING,
-    "microsoft.compute/virtualmachines/restart/action": PowerState.RUNNING,
-    "microsoft.compute/virtualmachines/redeploy/action": PowerState.RUNNING,
-    "microsoft.compute/virtualmachines/delete": PowerState.DELETED,
+_RESOURCES = (
+    "microsoft.compute/virtualmachines/",
+    "microsoft.compute/virtualmachinescalesets/virtualmachines/",
+)
+
+OPERATIONS: Mapping[str, Verb | None] = {
+    "poweroff/action": Verb.POWER_OFF,
+    "deallocate/action": Verb.DEALLOCATE,
+    "start/action": Verb.START,
+    "restart/action": Verb.RESTART,
+    "redeploy/action": Verb.REDEPLOY,
+    "delete": Verb.DELETE,
+    "write": None,
+    "reapply/action": None,
+    "reimage/action": None,
+    "reimageall/action": None,
+    "performmaintenance/action": None,
+    "simulateeviction/action": None,
+    "generalize/action": None,
+    "capture/action": None,
 }
-"""Where a VM is once an operation has succeeded. Operations that are not here leave it where it was."""
+"""What an operation on a VM, or on an instance of a Uniform scale set, does to its power state; None: nothing that
+could be foretold. Any other operation is a hint as well."""
 
-ANNOTATIONS: Mapping[str, tuple[PowerState, Actor]] = {
-    "virtualmachinestoppedinternally": (PowerState.STOPPED, Actor.GUEST),
-    "virtualmachinestopinitiatedbycontrolplane": (PowerState.STOPPED, Actor.CONTROL_PLANE),
-    "virtualmachinedeallocationinitiated": (PowerState.DEALLOCATED, Actor.CONTROL_PLANE),
-    "virtualmachinestartinitiatedbycontrolplane": (PowerState.RUNNING, Actor.CONTROL_PLANE),
-    "virtualmachinerestarted": (PowerState.RUNNING, Actor.GUEST),
-    "virtualmachinerebootinitiatedbycontrolplane": (PowerState.RUNNING, Actor.CONTROL_PLANE),
-    "virtualmachineredeployinitiatedbycontrolplane": (PowerState.RUNNING, Actor.CONTROL_PLANE),
-    "virtualmachinepreempted": (PowerState.DEALLOCATED, Actor.PLATFORM),
+ANNOTATIONS: Mapping[str, tuple[Verb | None, Actor]] = {
+    "virtualmachinestoppedinternally": (Verb.SHUT_DOWN, Actor.GUEST),
+    "virtualmachinestopinitiatedbycontrolplane": (Verb.POWER_OFF, Actor.CONTROL_PLANE),
+    "virtualmachinedeallocationinitiated": (Verb.DEALLOCATE, Actor.CONTROL_PLANE),
+    "virtualmachinestartinitiatedbycontrolplane": (Verb.START, Actor.CONTROL_PLANE),
+    "virtualmachineallocated": (None, Actor.CONTROL_PLANE),
+    "virtualmachinerestarted": (Verb.RESTART, Actor.GUEST),
+    "virtualmachinerebootinitiatedbycontrolplane": (Verb.RESTART, Actor.CONTROL_PLANE),
+    "virtualmachineredeployinitiatedbycontrolplane": (Verb.REDEPLOY, Actor.CONTROL_PLANE),
+    "virtualmachinesizechanged": (None, Actor.CONTROL_PLANE),
+    "virtualmachineconfigurationupdated": (None, Actor.CONTROL_PLANE),
+    "virtualmachinepreempted": (Verb.EVICT, Actor.PLATFORM),
+    "virtualmachinecrashed": (None, Actor.GUEST),
+    "virtualmachinehostcrashed": (None, Actor.PLATFORM),
+    "virtualmachinehostrebootedforrepair": (None, Actor.PLATFORM),
+    "virtualmachinemigrationinitiatedforrepair": (None, Actor.PLATFORM),
+    "virtualmachineprovisioningtimedout": (None, Actor.PLATFORM),
+    "accelnetunhealthy": (None, Actor.PLATFORM),
 }
-"""Where a VM goes when an annotation tells the truth, and who sends it there."""
+"""What an annotation tells of, and who does it unless its context says otherwise. Any other one is a hint as well."""
 
 _CONTEXTS = {"platform initiated": Actor.PLATFORM, "vm initiated": Actor.GUEST}
 
@@ -116,12 +179,17 @@ _ANNOTATED = "microsoft.resourcenotifications.healthresources.resourceannotated"
 _AVAILABILITY = "microsoft.resourcenotifications.healthresources.availabilitystatuschanged"
 
 _OBJECT_ID = "http://schemas.microsoft.com/identity/claims/objectidentifier"
+_NAMES = ("name", "http://schemas.xmlsoap.org/ws/2005/05/identity/claims/upn")
 
 
-def read_event(event: Event) -> Signal | None:
+def read_event(event: Event, *, keep_name: bool = False) -> Signal | None:
     """What an event says of a VM; None when it is not about a VM, or of a kind that says nothing of one.
 
     Raises `Malformed` when it is not an event, or one of ours without what makes it so.
+
+    Args:
+        event: As delivered.
+        keep_name: Whether the caller's name may be kept, and not only its object id.
     """
     if not isinstance(event.type, str) or not event.type:
         raise Malformed(
@@ -129,13 +197,13 @@ def read_event(event: Event) -> Signal | None:
         )
     kind = event.type.lower()
     if kind in _RESOURCE_EVENTS:
-        return _resource_event(event, succeeded=_RESOURCE_EVENTS[kind])
+        return _resource_event(event, succeeded=_RESOURCE_EVENTS[kind], keep_name=keep_name)
     if kind in {_ANNOTATED, _AVAILABILITY}:
         return _health_event(event, annotated=kind == _ANNOTATED)
     return None
 
 
-def _resource_event(event: Event, *, succeeded: bool) -> Signal | None:
+def _resource_event(event: Event, *, succeeded: bool, keep_name: bool) -> Signal | None:
     vm = parse_vm_id(event.subject)
     if vm is None:
         return None
@@ -150,11 +218,20 @@ def _resource_event(event: Event, *, succeeded: bool) -> Signal | None:
         operation=operation,
         at=_time(event),
         source=Source.EVENT,
+        verb=_verb(operation),
         caller=_caller(data),
+        caller_name=_name(data) if keep_name else None,
         correlation_id=_text(data.get("correlationId")),
     )
-    # A failed or cancelled operation may have got half-way: look, but believe nothing.
-    return Signal(vm, cause, OPERATIONS.get(operation.lower()) if succeeded else None)
+    return Signal(vm, cause, believed=succeeded)
+
+
+def _verb(operation: str) -> Verb | None:
+    lowered = operation.lower()
+    return next(
+        (OPERATIONS.get(lowered.removeprefix(prefix)) for prefix in _RESOURCES if lowered.startswith(prefix)),
+        None,
+    )
 
 
 def _health_event(event: Event, *, annotated: bool) -> Signal | None:
@@ -170,15 +247,16 @@ def _health_event(event: Event, *, annotated: bool) -> Signal | None:
         raise Malformed(
             f"event: expected `data.resourceInfo.properties.{wanted}` to be a text, got {shown(None)}"
         )
-    leads_to, actor = (annotated and ANNOTATIONS.get(name.lower())) or (None, Actor.UNKNOWN)
+    verb, actor = (annotated and ANNOTATIONS.get(name.lower())) or (None, Actor.UNKNOWN)
     context = _text(properties.get("context")) or ""
     cause = Cause(
         actor=_CONTEXTS.get(context.lower(), actor),
         operation=name if annotated else f"AvailabilityStatusChanged to {name}",
         at=_occurred(properties.get("occurredTime")) or _time(event),
         source=Source.ANNOTATION,
+        verb=verb,
     )
-    return Signal(vm, cause, leads_to)
+    return Signal(vm, cause)
 
 
 def _data(event: Event) -> Mapping[str, object]:
@@ -220,6 +298,11 @@ def _caller(data: Mapping[str, object]) -> str | None:
     evidence = _told(data, "authorization").get("evidence")
     principal = evidence.get("principalId") if isinstance(evidence, Mapping) else None
     return _text(_told(data, "claims").get(_OBJECT_ID)) or _text(principal)
+
+
+def _name(data: Mapping[str, object]) -> str | None:
+    claims = _told(data, "claims")
+    return next((name for name in (_text(claims.get(claim)) for claim in _NAMES) if name), None)
 
 
 def _told(data: Mapping[str, object], name: str) -> Mapping[str, object]:

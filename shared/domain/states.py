@@ -93,6 +93,12 @@ class Reading:
         return self.power_state in SETTLED_POWER and self.provisioning_state in SETTLED_PROVISIONING
 
     @property
+    def os_failed(self) -> bool:
+        """Whether it runs and its OS provisioning failed, by the error code: `OSProvisioningTimedOut` and others."""
+        failed = self.power_state is PowerState.RUNNING and self.error_code is not None
+        return failed and str(self.error_code).lower().startswith("osprovisioning")
+
+    @property
     def error_code(self) -> str | None:
         """The code with which the last operation failed."""
         return self.detail if self.provisioning_state is ProvisioningState.FAILED else None

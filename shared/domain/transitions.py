@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from enum import StrEnum
 
+from shared.domain.signals import Verb
 from shared.domain.states import BILLED, PowerState
 
 
@@ -17,7 +18,10 @@ class Kind(StrEnum):
     ALLOCATED = "allocated"
     """Seen Deallocated, then Stopped: it was started and powered off between two looks."""
     RETURNED = "returned"
-    """Left its state and came back to it: a restart, or a start that was undone."""
+    """Left its state and came back to it, nobody told how."""
+    RESTARTED = "restarted"
+    REDEPLOYED = "redeployed"
+    HIBERNATED = "hibernated"
     DELETED = "deleted"
     REAPPEARED = "reappeared"
     """Created again under the name of a VM that was deleted."""
@@ -57,8 +61,26 @@ KINDS: Mapping[tuple[PowerState | None, PowerState], Kind] = {
     (_X, _D): Kind.REAPPEARED,
     (_X, _X): Kind.RETURNED,
 }
-"""Every pair of settled states; before is None for a VM never seen settled before. Looks are samples, so states
-in between may be missing."""
+"""Every pair of settled states, as far as two looks can tell; before is None for a VM never seen settled before.
+Looks are samples: states in between may be missing."""
+
+RENEWALS: Mapping[Verb, Kind] = {Verb.RESTART: Kind.RESTARTED, Verb.REDEPLOY: Kind.REDEPLOYED}
+"""What a return is when a signal told of it."""
+
+
+def kind(before: PowerState | None, after: PowerState, verb: Verb | None, *, hibernated: bool) -> Kind:
+    """What happened.
+
+    Args:
+        before: The settled state before; None: none was seen.
+        after: The settled state now.
+        verb: What a signal told was done.
+        hibernated: Whether the view says so.
+    """
+    seen = KINDS[before, after]
+    if seen is Kind.RETURNED and after is PowerState.RUNNING and verb:
+        return RENEWALS.get(verb, seen)
+    return Kind.HIBERNATED if seen is Kind.DEALLOCATED and hibernated else seen
 
 
 def effect(before: PowerState | None, after: PowerState) -> Effect:

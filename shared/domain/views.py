@@ -13,6 +13,7 @@ from shared.domain.signals import Cause
 
 NOTICE_TYPES: Mapping[NoticeKind, str] = {
     NoticeKind.LEFT_STOPPED: "Stopgap.Vm.LeftStopped",
+    NoticeKind.FAILED_PROVISIONING: "Stopgap.Vm.ProvisioningFailed",
     NoticeKind.FLAG_CLEARED: "Stopgap.Vm.FlagCleared",
 }
 """The CloudEvents type of each notice."""
@@ -92,7 +93,9 @@ def _cause(cause: Cause | None) -> dict[str, object] | None:
     return {
         "actor": cause.actor.value,
         "operation": cause.operation,
+        "verb": cause.verb.value if cause.verb else None,
         "caller": cause.caller,
+        "caller_name": cause.caller_name,
         "correlation_id": cause.correlation_id,
         "at": _time(cause.at),
         "source": cause.source.value,

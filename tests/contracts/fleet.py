@@ -37,7 +37,7 @@ def record(
         power_state=power,
         appeared_at=NOON,
         not_before=None,
-        flag=Flag(FlagKind.LEFT_STOPPED, NOON) if flagged else None,
+        flag=Flag(FlagKind.LEFT_STOPPED, NOON, NOON) if flagged else None,
         reason=reason,
     )
 

@@ -8,7 +8,7 @@ from shared.domain.ids import VmId
 from shared.domain.observations import Gone, Model, Observation
 from shared.domain.policy import Policy
 from shared.domain.records import Episode, Flag, Notice, Record, Transition
-from shared.domain.signals import Actor, Cause, Signal, Source
+from shared.domain.signals import Actor, Cause, Signal, Source, Verb
 from shared.domain.states import PowerState, ProvisioningState, Reading
 
 VM = VmId.of("00000000-0000-4000-8000-000000000001", "rg-shop", "web-1")
@@ -20,8 +20,10 @@ def minutes(number: float) -> datetime:
     return NOON + timedelta(minutes=number)
 
 
-def reading(power: str, provisioning: str = "succeeded", detail: str | None = None) -> Reading:
-    return Reading(PowerState(power), ProvisioningState(provisioning), detail, hibernated=False)
+def reading(
+    power: str, provisioning: str = "succeeded", detail: str | None = None, *, hibernated: bool = False
+) -> Reading:
+    return Reading(PowerState(power), ProvisioningState(provisioning), detail, hibernated)
 
 
 def look(
@@ -31,21 +33,41 @@ def look(
     provisioning: str = "succeeded",
     tags: dict[str, str] | None = None,
     uid: str | None = "uid-1",
+    detail: str | None = None,
+    hibernated: bool = False,
 ) -> Observation | Gone:
     if power == "deleted":
         return Gone(VM, at)
     return Observation(
-        VM, at, reading(power, provisioning), Model(uid=uid, size="Standard_D2s_v5"), tags or {}
+        VM,
+        at,
+        reading(power, provisioning, detail, hibernated=hibernated),
+        Model(uid=uid, size="Standard_D2s_v5"),
+        tags or {},
     )
 
 
-def event(leads_to: str | None, at: datetime, *, caller: str = "caller-1") -> Signal:
-    cause = Cause(Actor.CONTROL_PLANE, f"op/{leads_to}", at, Source.EVENT, caller, "corr-1")
-    return Signal(VM, cause, PowerState(leads_to) if leads_to else None)
+VERBS = {
+    "stopped": Verb.POWER_OFF,
+    "running": Verb.START,
+    "deallocated": Verb.DEALLOCATE,
+    "deleted": Verb.DELETE,
+}
 
 
-def annotation(leads_to: str, at: datetime, actor: Actor = Actor.GUEST) -> Signal:
-    return Signal(VM, Cause(actor, f"note/{leads_to}", at, Source.ANNOTATION), PowerState(leads_to))
+def event(
+    leads_to: str | None, at: datetime, *, caller: str = "caller-1", verb: Verb | None = None
+) -> Signal:
+    verb = verb or (VERBS[leads_to] if leads_to else None)
+    return Signal(
+        VM, Cause(Actor.CONTROL_PLANE, f"op/{leads_to}", at, Source.EVENT, verb, caller, None, "corr-1")
+    )
+
+
+def annotation(
+    leads_to: str, at: datetime, actor: Actor = Actor.GUEST, *, verb: Verb | None = None
+) -> Signal:
+    return Signal(VM, Cause(actor, f"note/{leads_to}", at, Source.ANNOTATION, verb or VERBS[leads_to]))
 
 
 @dataclass

@@ -1,14 +1,16 @@
 """The rules of the decision, one by one."""
 
-from datetime import timedelta
+from dataclasses import replace
+from datetime import datetime, timedelta
 
 import pytest
 
 from shared.domain.decision import FIRST_RETRY, LONGEST_RETRY, decide, mark_sent
+from shared.domain.observations import Gone, Observation
 from shared.domain.policy import Mode, Policy
-from shared.domain.records import NoticeKind
+from shared.domain.records import FlagKind, NoticeKind
 from shared.domain.settling import HEARSAY
-from shared.domain.signals import Actor, Source
+from shared.domain.signals import Actor, Source, Verb
 from shared.domain.states import PowerState
 from tests.domain.life import GRACE, NOON, Life, annotation, event, look, minutes, next_look
 
@@ -367,3 +369,181 @@ class TestNotices:
         life = Life()
         life.see(look("stopped"))
         assert mark_sent(life.now, "no such notice", NOON) == life.now
+
+
+class TestFailedProvisioning:
+    def failed(
+        self,
+        at: datetime,
+        code: str | None = "OSProvisioningTimedOut",
+        *,
+        tags: dict[str, str] | None = None,
+        uid: str = "uid-1",
+    ) -> Observation | Gone:
+        return look("running", at, provisioning="failed", detail=code, tags=tags, uid=uid)
+
+    def test_os_provisioning_failed_and_running_is_flagged_after_grace(self) -> None:
+        life = Life()
+        decision = life.see(self.failed(NOON))
+        assert next_look(decision) == NOON + GRACE
+        assert "billed all the same" in life.now.reason
+        life.see(self.failed(minutes(15)))
+        flag = life.flag()
+        assert flag
+        assert flag.kind is FlagKind.FAILED_PROVISIONING
+        assert life.notices() == ["failed_provisioning"]
+        assert "restart the VM" in life.now.reason
+        assert not life.episodes, "it is no episode of Stopped"
+
+    def test_it_ends_quietly_when_the_platform_turns_it_into_success(self) -> None:
+        life = Life()
+        life.see(self.failed(NOON))
+        life.see(look("running", minutes(10)))
+        life.see(look("running", minutes(30)))
+        assert (life.flag(), life.now.os_failed_at, life.notices()) == (None, None, [])
+
+    def test_a_flag_that_was_told_is_told_cleared(self) -> None:
+        life = Life()
+        life.see(self.failed(NOON))
+        life.see(self.failed(minutes(15)))
+        life.see(look("running", minutes(20)))
+        assert life.flag() is None
+        assert life.notices() == ["failed_provisioning", "flag_cleared"]
+
+    @pytest.mark.parametrize(
+        "code", ["InternalOperationError", "StorageAccountSubscriptionMismatch", "1", None]
+    )
+    def test_a_failed_management_operation_leaves_the_vm_as_it_was(self, code: str | None) -> None:
+        life = Life()
+        life.see(look("running"))
+        for minute in (1, 20, 40):
+            life.see(self.failed(minutes(minute), code))
+        assert (life.flag(), life.now.billed) == (None, True)
+        assert "older model" in life.now.reason
+        assert life.kinds() == ["discovered"]
+
+    def test_a_failure_without_a_code_right_after_creating_is_one_of_os_provisioning(self) -> None:
+        life = Life()
+        life.see(look("running", provisioning="creating", detail="OSProvisioningInprogress"))
+        life.see(self.failed(minutes(1), None))
+        life.see(self.failed(minutes(16), None))
+        assert life.flag()
+
+    def test_a_restart_in_between_does_not_start_the_grace_anew(self) -> None:
+        life = Life()
+        life.see(self.failed(NOON))
+        life.see(look("running", minutes(5), provisioning="updating"))
+        life.see(self.failed(minutes(15)))
+        assert life.flag()
+
+    def test_an_exempt_vm_is_left_alone(self) -> None:
+        life = Life()
+        for minute in (0, 15, 30):
+            life.see(self.failed(minutes(minute), tags={"stopgap:exempt": "keep"}))
+        assert life.flag() is None
+        assert "Not flagged: exempt" in life.now.reason
+
+    def test_stopped_after_it_is_left_stopped(self) -> None:
+        life = Life()
+        life.see(self.failed(NOON))
+        life.see(self.failed(minutes(15)))
+        life.see(look("stopped", minutes(20), provisioning="failed", detail="OSProvisioningTimedOut"))
+        assert life.flag() is None
+        life.see(look("stopped", minutes(35), provisioning="failed", detail="OSProvisioningTimedOut"))
+        flag = life.flag()
+        assert flag
+        assert flag.kind is FlagKind.LEFT_STOPPED
+        assert life.notices() == ["failed_provisioning", "flag_cleared", "left_stopped"]
+
+    def test_another_vm_of_the_name_has_a_failure_of_its_own(self) -> None:
+        life = Life()
+        life.see(self.failed(NOON))
+        life.see(self.failed(minutes(15), uid="uid-2"))
+        assert life.flag() is None
+        assert life.now.os_failed_at == minutes(15)
+
+
+class TestKinds:
+    def test_a_restart_that_no_look_saw_is_told_by_its_event(self) -> None:
+        life = Life()
+        life.see(look("running"))
+        told = event("running", minutes(30), verb=Verb.RESTART)
+        life.see(look("running", minutes(31)), told)
+        life.see(look("running", minutes(32)), told)
+        assert life.kinds() == ["discovered", "restarted"]
+        assert (life.now.since, life.now.since_source) == (minutes(30), Source.EVENT)
+
+    def test_the_beginning_and_the_end_of_one_restart_are_one_restart(self) -> None:
+        told = [
+            annotation("running", minutes(30), verb=Verb.RESTART),
+            event("running", minutes(31), verb=Verb.RESTART),
+        ]
+        for order in (told, told[::-1]):
+            life = Life()
+            life.see(look("running"))
+            for signal in [*order, *order]:
+                life.see(look("running", minutes(32)), signal)
+            assert life.kinds() == ["discovered", "restarted"]
+            assert life.now.cause
+            assert life.now.cause.source is Source.EVENT
+
+    def test_restarts_far_apart_are_two(self) -> None:
+        life = Life()
+        life.see(look("running"))
+        for minute in (30, 60):
+            life.see(look("running", minutes(minute)), event("running", minutes(minute), verb=Verb.RESTART))
+        assert life.kinds() == ["discovered", "restarted", "restarted"]
+
+    def test_a_late_word_of_an_earlier_restart_is_not_another(self) -> None:
+        life = Life()
+        life.see(look("running"), event("running", NOON))
+        life.see(look("running", minutes(60)), event("running", NOON - timedelta(hours=1), verb=Verb.RESTART))
+        assert life.kinds() == ["discovered"]
+
+    def test_a_restart_tells_nothing_of_a_vm_that_is_stopped(self) -> None:
+        life = Life()
+        life.see(look("stopped"))
+        life.see(look("stopped", minutes(5)), event("running", minutes(4), verb=Verb.RESTART))
+        assert life.kinds() == ["discovered"]
+        assert life.now.heard
+
+    def test_a_redeployment_seen_on_its_way(self) -> None:
+        life = Life()
+        life.see(look("running"))
+        life.see(
+            look("starting", minutes(5)),
+            annotation("running", minutes(4), Actor.PLATFORM, verb=Verb.REDEPLOY),
+        )
+        life.see(look("running", minutes(6)))
+        assert life.kinds() == ["discovered", "redeployed"]
+        assert "redeployed by Azure itself" in life.now.reason
+
+    def test_hibernation_is_told_by_the_view(self) -> None:
+        life = Life()
+        life.see(look("running"))
+        life.see(look("deallocated", minutes(5), hibernated=True), event("deallocated", minutes(5)))
+        assert life.kinds() == ["discovered", "hibernated"]
+        assert life.now.reason.startswith("Hibernated since")
+        life.see(look("running", minutes(9)), event("running", minutes(9)))
+        assert life.kinds() == ["discovered", "hibernated", "started"]
+
+    def test_hibernation_that_shows_late_is_hibernation(self) -> None:
+        life = Life()
+        life.see(look("running"))
+        life.see(look("deallocated", minutes(5)))
+        life.see(look("deallocated", minutes(6), hibernated=True))
+        assert life.kinds() == ["discovered", "hibernated"]
+
+    def test_an_eviction_is_azures_doing(self) -> None:
+        life = Life()
+        life.see(look("running"))
+        life.see(
+            look("deallocated", minutes(5)),
+            annotation("deallocated", minutes(4), Actor.PLATFORM, verb=Verb.EVICT),
+        )
+        assert "evicted by Azure itself" in life.now.reason
+
+    def test_the_callers_name_is_told_where_it_is_kept(self) -> None:
+        life, told = Life(), event("stopped", NOON)
+        life.see(look("stopped"), replace(told, cause=replace(told.cause, caller_name="Ada Lovelace")))
+        assert "powered off through Azure by Ada Lovelace" in life.now.reason

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from shared.domain.decision import Decision, LookAgain, Send, decide
 from shared.domain.observations import Gone, Model, Observation
 from shared.domain.policy import Mode, Policy
-from shared.domain.records import Episode, Record
-from shared.domain.signals import Actor, Cause, Signal, Source
+from shared.domain.records import Episode, FlagKind, Record
+from shared.domain.signals import Actor, Cause, Signal, Source, Verb
 from shared.domain.states import PowerState, ProvisioningState, Reading
 from tests.domain.life import GRACE, NOON, VM
 
@@ -48,7 +48,11 @@ class Step:
 moments = st.timedeltas(timedelta(), timedelta(hours=2))
 powers = st.sampled_from(sorted(set(PowerState) - {PowerState.DELETED}))
 readings = st.builds(
-    Reading, powers, st.sampled_from(list(ProvisioningState)), st.sampled_from([None, "code"]), st.booleans()
+    Reading,
+    powers,
+    st.sampled_from(list(ProvisioningState)),
+    st.sampled_from([None, "code", "OSProvisioningTimedOut"]),
+    st.booleans(),
 )
 # Mostly at rest: a life of passing states alone proves little.
 at_rest = st.builds(
@@ -58,12 +62,19 @@ at_rest = st.builds(
     st.none(),
     st.just(value=False),
 )
+failed = st.builds(
+    Reading,
+    st.just(PowerState.RUNNING),
+    st.just(ProvisioningState.FAILED),
+    st.sampled_from([None, "code", "OSProvisioningTimedOut", "OSProvisioningTimedOut"]),
+    st.just(value=False),
+)
 looks = st.one_of(
     st.builds(
         Observation,
         st.just(VM),
         st.just(NOON),
-        st.one_of(at_rest, at_rest, readings),
+        st.one_of(at_rest, at_rest, failed, readings),
         st.builds(Model, uid=st.sampled_from(["uid-1", "uid-1", "uid-1", "uid-2", None])),
         st.sampled_from(TAGS),
     ),
@@ -75,9 +86,10 @@ causes = st.builds(
     st.sampled_from(["powerOff/action", "VirtualMachineStoppedInternally"]),
     st.timedeltas(timedelta(hours=-3), timedelta(minutes=30)).map(lambda offset: NOON + offset),
     st.sampled_from([Source.EVENT, Source.ANNOTATION]),
+    st.one_of(st.none(), st.sampled_from(list(Verb))),
     st.sampled_from([None, "caller-1", "caller-2"]),
 )
-signals = st.builds(Signal, st.just(VM), causes, st.one_of(st.none(), st.sampled_from(list(PowerState))))
+signals = st.builds(Signal, st.just(VM), causes, st.booleans())
 lateness = st.one_of(
     st.just(timedelta()), st.just(timedelta()), st.timedeltas(timedelta(), timedelta(hours=1))
 )
@@ -111,16 +123,21 @@ def check(before: Record | None, seen: Observation | Gone, decision: Decision, n
             assert record.settled.since >= record.settled.not_before
     if before and before.settled and record.settled and before.settled.seen_at == record.settled.seen_at:
         assert record.settled.since <= before.settled.since, "since never moves later"
-    opened = record.flag is not None and (before is None or before.flag is None)
-    if opened:
-        assert record.stopped
+    if record.flag and (before is None or before.flag is None):
         assert not exempt(seen)
-        assert seen.observed_at - record.stopped.seen_at >= GRACE
-        assert now - record.since >= GRACE
-        assert before
-        assert before.settled
-        assert before.settled.power_state is PowerState.STOPPED
-    if record.flag:
+        assert before, "one look is not enough"
+        assert seen.observed_at - record.flag.seen_at >= GRACE
+        if record.flag.kind is FlagKind.LEFT_STOPPED:
+            assert record.stopped
+            assert record.flag.seen_at == record.stopped.seen_at
+            assert now - record.since >= GRACE
+            assert before.settled
+            assert before.settled.power_state is PowerState.STOPPED
+        else:
+            assert record.power_state is PowerState.RUNNING
+            assert record.reading.provisioning_state is ProvisioningState.FAILED
+            assert before.os_failed_at
+    if record.flag and record.flag.kind is FlagKind.LEFT_STOPPED:
         assert record.settled
         assert record.settled.power_state is PowerState.STOPPED
     if (

@@ -10,7 +10,17 @@ from hypothesis import strategies as st
 
 from shared.domain.ids import VmId
 from shared.domain.malformed import Malformed
-from shared.domain.signals import ANNOTATIONS, OPERATIONS, Actor, Event, Signal, Source, read_event
+from shared.domain.signals import (
+    ANNOTATIONS,
+    LEADS_TO,
+    OPERATIONS,
+    Actor,
+    Event,
+    Signal,
+    Source,
+    Verb,
+    read_event,
+)
 from shared.domain.states import PowerState
 from tests.domain.life import NOON
 from tests.domain.test_states import json_values
@@ -27,12 +37,11 @@ def sample(name: str) -> dict[str, Any]:
     return event
 
 
-def read(body: dict[str, Any]) -> Signal | None:
+def read(body: dict[str, Any], *, keep_name: bool = False) -> Signal | None:
     at = body.get("eventTime", body.get("time"))
     time = datetime.fromisoformat(at) if at else None
-    return read_event(
-        Event(body.get("eventType", body.get("type")), body.get("subject"), time, body.get("data"))
-    )
+    event = Event(body.get("eventType", body.get("type")), body.get("subject"), time, body.get("data"))
+    return read_event(event, keep_name=keep_name)
 
 
 def about_the_vm(body: dict[str, Any], operation: str) -> dict[str, Any]:
@@ -71,12 +80,29 @@ def test_seven_digits_of_a_second() -> None:
     assert signal.cause.at == datetime(2018, 10, 8, 22, 46, 22, 602255, tzinfo=UTC)
 
 
-@pytest.mark.parametrize(("operation", "state"), OPERATIONS.items())
-def test_each_operation_in_any_letter_case(operation: str, state: PowerState) -> None:
-    for spelled in (operation, operation.upper()):
-        signal = read(about_the_vm(ACTION, spelled))
+@pytest.mark.parametrize(("operation", "verb"), OPERATIONS.items())
+@pytest.mark.parametrize("resource", ["virtualMachines", "virtualMachineScaleSets/virtualMachines"])
+def test_each_operation_in_any_letter_case(operation: str, verb: Verb | None, resource: str) -> None:
+    spelled = f"Microsoft.Compute/{resource}/{operation}"
+    for name in (spelled, spelled.upper(), spelled.lower()):
+        signal = read(about_the_vm(ACTION, name))
         assert signal
-        assert signal.leads_to is state
+        assert signal.cause.verb is verb
+        assert signal.leads_to is (LEADS_TO[verb] if verb else None)
+
+
+def test_the_tables_are_whole() -> None:
+    assert set(LEADS_TO) == set(Verb)
+    told = {*OPERATIONS.values(), *(verb for verb, _ in ANNOTATIONS.values())}
+    assert told == {None, *Verb}
+
+
+def test_the_name_of_the_caller_is_kept_if_the_operator_wants_it() -> None:
+    body = deepcopy(ACTION)
+    body["data"]["claims"] = CLAIMS
+    signal = read(body, keep_name=True)
+    assert signal
+    assert signal.cause.caller_name == "Ada Lovelace"
 
 
 @pytest.mark.parametrize("end", ["Failure", "Cancel"])
@@ -94,13 +120,13 @@ def test_an_operation_that_is_not_in_the_table_is_a_hint() -> None:
 
 
 @pytest.mark.parametrize(("name", "expected"), ANNOTATIONS.items())
-def test_each_annotation(name: str, expected: tuple[PowerState, Actor]) -> None:
+def test_each_annotation(name: str, expected: tuple[Verb | None, Actor]) -> None:
     body = sample("eventgrid-arn-health-ResourceAnnotated.eventgridschema.json")
     properties = body["data"]["resourceInfo"]["properties"]
     properties |= {"targetResourceId": ID, "annotationName": name.upper(), "context": "Customer Initiated"}
     signal = read(body)
     assert signal
-    assert (signal.leads_to, signal.cause.actor) == expected
+    assert (signal.cause.verb, signal.cause.actor) == expected
     assert signal.cause.source is Source.ANNOTATION
     assert signal.cause.at == datetime(2023, 7, 24, 19, 20, 37, 924507, tzinfo=UTC)
 

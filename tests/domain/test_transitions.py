@@ -1,14 +1,37 @@
 import pytest
 
+from shared.domain.signals import RENEWS, Verb
 from shared.domain.states import SETTLED_POWER, PowerState
-from shared.domain.transitions import KINDS, Effect, Kind, effect
+from shared.domain.transitions import KINDS, RENEWALS, Effect, Kind, effect, kind
 
 AT_REST = [*sorted(SETTLED_POWER), PowerState.DELETED]
 
 
 def test_the_table_is_whole() -> None:
     assert set(KINDS) == {(before, after) for before in [None, *AT_REST] for after in AT_REST}
-    assert set(KINDS.values()) == set(Kind)
+    assert {*KINDS.values(), *RENEWALS.values(), Kind.HIBERNATED} == set(Kind)
+    assert set(RENEWALS) == RENEWS
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "verb", "hibernated", "expected"),
+    [
+        ("running", "running", Verb.RESTART, False, Kind.RESTARTED),
+        ("running", "running", Verb.REDEPLOY, False, Kind.REDEPLOYED),
+        ("running", "running", None, False, Kind.RETURNED),
+        ("running", "running", Verb.START, False, Kind.RETURNED),
+        ("stopped", "stopped", Verb.RESTART, False, Kind.RETURNED),
+        ("running", "deallocated", Verb.DEALLOCATE, True, Kind.HIBERNATED),
+        ("stopped", "deallocated", None, True, Kind.HIBERNATED),
+        ("running", "deallocated", Verb.DEALLOCATE, False, Kind.DEALLOCATED),
+        ("deallocated", "running", Verb.RESTART, False, Kind.STARTED),
+        ("running", "stopped", None, True, Kind.POWERED_OFF),
+    ],
+)
+def test_signal_and_view_tell_more(
+    before: str, after: str, verb: Verb | None, hibernated: bool, expected: Kind
+) -> None:
+    assert kind(PowerState(before), PowerState(after), verb, hibernated=hibernated) is expected
 
 
 @pytest.mark.parametrize(

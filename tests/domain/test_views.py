@@ -35,7 +35,7 @@ VM_KEYS = {
     "observed_at",
     "cost",
 }
-CAUSE_KEYS = {"actor", "operation", "caller", "correlation_id", "at", "source"}
+CAUSE_KEYS = {"actor", "operation", "verb", "caller", "caller_name", "correlation_id", "at", "source"}
 FLAG_KEYS = {"kind", "flagged_at", "notified_at", "deallocate_after", "snoozed_until", "outcome"}
 
 
@@ -66,7 +66,9 @@ def test_a_vm_that_was_powered_off(life: Life) -> None:
         "cause": {
             "actor": "control_plane",
             "operation": "op/stopped",
+            "verb": "power_off",
             "caller": "caller-1",
+            "caller_name": None,
             "correlation_id": "corr-1",
             "at": "2026-11-21T12:00:00Z",
             "source": "event",
