@@ -1,6 +1,7 @@
 """What travels on the queues: JSON, before it is put into base64.
 
-A look is `{"vm": "<ARM id, lower-case>", "at": "<ISO 8601, UTC>"}`; `at` is the time that it is for.
+A look is `{"vm": "<ARM id, lower-case>", "at": "<ISO 8601, UTC>", "anyway": false}`; `at` is the time that it is
+for. Messages of an older version, without `anyway`, are read as well.
 """
 
 from datetime import UTC, datetime
@@ -13,9 +14,10 @@ from shared.domain.malformed import Malformed, shown
 from shared.ports import Look
 
 
-class _Look(msgspec.Struct):
+class _Look(msgspec.Struct, omit_defaults=True):
     vm: str
     at: Annotated[datetime, msgspec.Meta(tz=True)]
+    anyway: bool = False
 
 
 def read_look(message: str | bytes) -> Look:
@@ -33,9 +35,9 @@ def read_look(message: str | bytes) -> Look:
     vm = parse_vm_id(told.vm)
     if vm is None:
         raise Malformed(f"look: expected `vm` to be the id of a VM, got {shown(told.vm)}")
-    return Look(vm, at)
+    return Look(vm, at, told.anyway)
 
 
 def write_look(look: Look) -> str:
     """The message that asks for a look."""
-    return msgspec.json.encode(_Look(str(look.vm), look.at.astimezone(UTC))).decode()
+    return msgspec.json.encode(_Look(str(look.vm), look.at.astimezone(UTC), look.anyway)).decode()

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Protocol
 
-from shared.domain.ids import VmId
+from shared.domain.ids import ScaleSetId, VmId
 from shared.domain.observations import Gone, Observation
 from shared.domain.records import Episode, Notice, Record, Transition
 from shared.domain.states import PowerState
@@ -133,6 +133,10 @@ class Ledger(Protocol):
         """Some of the records that a query asks for. `Malformed` when its `after` is none that we gave."""
         ...
 
+    async def instances(self, scale_set: ScaleSetId) -> list[VmId]:
+        """The instances of a Uniform scale set that there are records of."""
+        ...
+
     async def history(self, vm: VmId, limit: int) -> History:
         """The latest `limit` transitions and the latest `limit` episodes of one VM."""
         ...
@@ -148,6 +152,9 @@ class Look:
 
     vm: VmId
     at: datetime
+    """The time that the look is for."""
+    anyway: bool = False
+    """Whether to look whatever the record asks for: it was not the record that asked."""
 
 
 class Looks(Protocol):

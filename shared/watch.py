@@ -3,25 +3,30 @@
 One way for every trigger: fetch, latest, decide, save if the record is still the one that was read, act.
 """
 
+import asyncio
 import logging
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from enum import StrEnum
+from itertools import batched
 
 from shared.domain.decision import Decision, LookAgain, Send, decide, mark_sent
-from shared.domain.ids import VmId
+from shared.domain.ids import ScaleSetId, VmId
 from shared.domain.malformed import Malformed
 from shared.domain.policy import Policy
 from shared.domain.records import Notice, Record
-from shared.domain.signals import Event, Signal, read_event
+from shared.domain.signals import Event, Signal, read_event, read_scale_set_event
 from shared.ports import Change, Clock, Conflict, Ledger, Look, Looks, Notices, NotNow, Refused, VmSource
 
 log = logging.getLogger("stopgap.watch")
 
 SAVES = 20
 """How often a save is tried against others that save the same record; one always wins, so the rest gets through."""
+
+AT_ONCE = 50
+"""How many messages are put into a queue at once."""
 
 SOON = timedelta(minutes=1)
 """How long a look is put off that Azure cannot answer now, unless it says itself."""
@@ -35,6 +40,7 @@ class Outcome(StrEnum):
 
     CHANGED = "changed"
     UNCHANGED = "unchanged"
+    SCALE_SET = "scale_set"
     NOT_A_VM = "ignored_not_a_vm"
     NOT_WATCHED = "ignored_subscription_not_watched"
     SUPERSEDED = "superseded"
@@ -59,6 +65,9 @@ class Watch:
     async def event(self, event: Event) -> Outcome:
         """Take in an event: look at the VM it names. `Malformed` when it is none; port errors propagate."""
         signal = read_event(event, keep_name=self.keep_caller_name)
+        scale_set = None if signal else read_scale_set_event(event)
+        if scale_set and scale_set.subscription in self.subscriptions:
+            return await self._scale_set(scale_set, event)
         if signal is None:
             return self._came(Outcome.NOT_A_VM, event=event.type, subject=event.subject)
         if signal.vm.subscription not in self.subscriptions:
@@ -77,7 +86,7 @@ class Watch:
         """
         if look.vm.subscription not in self.subscriptions:
             return self._came(Outcome.NOT_WATCHED, vm=look.vm)
-        if attempt == 1:
+        if attempt == 1 and not look.anyway:
             stored = await self.ledger.latest(look.vm)
             due = stored.record.look_at if stored else look.at
             if due is None or due > look.at:
@@ -90,6 +99,15 @@ class Watch:
             log.error("%s", fault)  # noqa: TRY400 - a line that names the fault is what an operator needs
             return await self._put_off(look, LATER, fault)
         return self._decided(look.vm, decision, queued_for=look.at.isoformat())
+
+    async def _scale_set(self, scale_set: ScaleSetId, event: Event) -> Outcome:
+        """An event about a whole set names no instance: ask for a look at each that is known."""
+        instances = await self.ledger.instances(scale_set)
+        for some in batched(instances, AT_ONCE, strict=False):
+            await asyncio.gather(*(self._ask(Look(vm, self.now(), anyway=True)) for vm in some))
+        return self._came(
+            Outcome.SCALE_SET, event=event.type, subject=event.subject, instances=len(instances)
+        )
 
     async def _put_off(self, look: Look, delay: timedelta, fault: Exception) -> Outcome:
         """Keep a look as a new message, not as a failed one: a queue gives up on those after a few tries."""

@@ -10,7 +10,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from shared.adapters import cursor, last_listed
-from shared.domain.ids import VmId
+from shared.domain.ids import ScaleSetId, VmId
 from shared.domain.observations import Gone, Observation
 from shared.domain.records import Episode, Notice, Record, Transition
 from shared.ports import Change, Clock, Conflict, History, Look, Page, PortError, Query, Stored
@@ -60,6 +60,18 @@ class MemoryLedger:
         rest = [record for record in found if last is None or place(record.vm) > place(last)]
         listed = rest[: query.limit]
         return Page(tuple(listed), cursor(listed[-1].vm) if len(rest) > len(listed) else None)
+
+    async def instances(self, scale_set: ScaleSetId) -> list[VmId]:
+        """The instances of a Uniform scale set that there are records of."""
+        await asyncio.sleep(0)
+        whose = (scale_set.subscription, scale_set.resource_group)
+        return sorted(
+            vm
+            for vm in self._stored
+            if (vm.subscription, vm.resource_group) == whose
+            and vm.instance
+            and vm.instance[0] == scale_set.name
+        )
 
     async def history(self, vm: VmId, limit: int) -> History:
         """The latest `limit` transitions and the latest `limit` episodes of one VM."""

@@ -13,6 +13,7 @@ value as JSON in `body`; the other columns are for filters and for people. All o
 transaction, which Azure does as a whole or not at all.
 """
 
+import sys
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -25,7 +26,7 @@ from azure.data.tables import TableEntity, TransactionOperation, UpdateMode
 from azure.data.tables.aio import TableServiceClient
 
 from shared.adapters import cursor, last_listed
-from shared.domain.ids import VmId
+from shared.domain.ids import ScaleSetId, VmId
 from shared.domain.malformed import shown
 from shared.domain.records import Episode, Record, Transition
 from shared.exchange import error_code
@@ -102,6 +103,12 @@ class TableLedger:
                 listed = found[: query.limit]
                 return Page(tuple(listed), cursor(listed[-1].vm))
         return Page(tuple(found), None)
+
+    async def instances(self, scale_set: ScaleSetId) -> list[VmId]:
+        """One query, or one for each 1,000 instances."""
+        first = f"vm!{scale_set.resource_group}!{scale_set.name}~"
+        rows = await self._find(scale_set.subscription, first, _end(first), {}, sys.maxsize)
+        return [VmId(scale_set.subscription, *str(row["RowKey"]).split("!")[1:]) for row in rows]
 
     async def history(self, vm: VmId, limit: int) -> History:
         """Two queries."""

@@ -49,12 +49,42 @@ class VmId:
         return cls(parse_subscription(subscription), _part("resource group", resource_group), last)
 
 
+@dataclass(frozen=True, slots=True, order=True)
+class ScaleSetId:
+    """A scale set as a whole, all parts lower-case."""
+
+    subscription: str
+    resource_group: str
+    name: str
+
+
+def parse_scale_set_id(text: object) -> ScaleSetId | None:
+    """Read the ARM resource id of a scale set; None when it is another's. `Malformed` as of `parse_vm_id`."""
+    match _segments(text):
+        case [subscription, group, "virtualmachinescalesets", name]:
+            return ScaleSetId(
+                parse_subscription(subscription), _part("resource group", group), _part("scale set", name)
+            )
+    return None
+
+
 def parse_vm_id(text: object) -> VmId | None:
     """Read an ARM resource id: any letter case, with or without a trailing slash.
 
     None: a well-formed id of something that is not a VM (another type, a scale set as a whole, or a part of a VM
     such as an extension). `Malformed`: not a resource id, or a VM's id with a part that no VM can have.
     """
+    match _segments(text):
+        case [subscription, group, "virtualmachines", name]:
+            return VmId.of(subscription, group, _part("VM name", name))
+        case [subscription, group, "virtualmachinescalesets", scale_set, "virtualmachines", instance_id]:
+            scale_set, instance_id = _part("scale set", scale_set), _part("instance id", instance_id)
+            return VmId.of(subscription, group, f"{scale_set}~{instance_id}")
+    return None
+
+
+def _segments(text: object) -> list[str]:
+    """Subscription, resource group, and what follows the compute provider; empty for an id of another's."""
     if not isinstance(text, str) or not text.startswith("/"):
         raise Malformed(f"resource id: expected a text that starts with '/', got {shown(text)}")
     match text.removesuffix("/").lower().split("/"):
@@ -68,13 +98,8 @@ def parse_vm_id(text: object) -> VmId | None:
             "microsoft.compute",
             *rest,
         ]:
-            match rest:
-                case ["virtualmachines", name]:
-                    return VmId.of(subscription, group, _part("VM name", name))
-                case ["virtualmachinescalesets", scale_set, "virtualmachines", instance_id]:
-                    scale_set, instance_id = _part("scale set", scale_set), _part("instance id", instance_id)
-                    return VmId.of(subscription, group, f"{scale_set}~{instance_id}")
-    return None
+            return [subscription, group, *rest]
+    return []
 
 
 def parse_subscription(text: str) -> str:

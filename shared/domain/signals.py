@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
 
-from shared.domain.ids import VmId, parse_vm_id
+from shared.domain.ids import ScaleSetId, VmId, parse_scale_set_id, parse_vm_id
 from shared.domain.malformed import Malformed, shown
 from shared.domain.states import PowerState
 
@@ -201,6 +201,15 @@ def read_event(event: Event, *, keep_name: bool = False) -> Signal | None:
     if kind in {_ANNOTATED, _AVAILABILITY}:
         return _health_event(event, annotated=kind == _ANNOTATED)
     return None
+
+
+def read_scale_set_event(event: Event) -> ScaleSetId | None:
+    """The scale set that a resource event is about as a whole; None for any other event.
+
+    Such an event names no instance: each that is known may have changed. `Malformed` as of `read_event`.
+    """
+    is_ours = isinstance(event.type, str) and event.type.lower() in _RESOURCE_EVENTS
+    return parse_scale_set_id(event.subject) if is_ours else None
 
 
 def _resource_event(event: Event, *, succeeded: bool, keep_name: bool) -> Signal | None:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from shared.domain.ids import VmId
+from shared.domain.ids import ScaleSetId, VmId
 from shared.domain.malformed import Malformed
 from shared.domain.records import Episode, Record, Transition
 from shared.domain.states import PowerState
@@ -290,3 +290,14 @@ async def test_what_is_told_again_replaces_what_was_told(ledger: Ledger) -> None
 
 async def test_a_ledger_that_works_passes_its_check(ledger: Ledger) -> None:
     await ledger.check()
+
+
+async def test_the_instances_of_a_scale_set_that_are_known(ledger: Ledger) -> None:
+    subscription = new_subscription()
+    names = ["farm~0", "farm~1", "farm~10", "farm", "farm2~0", "far~0"]
+    for name in names:
+        await ledger.save(Change(record(new_vm(name, subscription=subscription))), None)
+    await ledger.save(Change(record(new_vm("farm~2", "other", subscription))), None)
+    known = await ledger.instances(ScaleSetId(subscription, "rg-shop", "farm"))
+    assert known == [new_vm(name, subscription=subscription) for name in names[:3]]
+    assert await ledger.instances(ScaleSetId(subscription, "rg-shop", "nowhere")) == []

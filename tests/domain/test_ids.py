@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.domain.ids import VmId, parse_subscription, parse_vm_id
+from shared.domain.ids import ScaleSetId, VmId, parse_scale_set_id, parse_subscription, parse_vm_id
 from shared.domain.malformed import Malformed
 
 SUBSCRIPTION = "00000000-0000-4000-8000-000000000001"
@@ -30,6 +30,16 @@ def test_an_instance_of_a_uniform_scale_set() -> None:
         assert str(vm) == INSTANCE.lower()
         assert VmId.of(vm.subscription, vm.resource_group, vm.name) == vm
     assert WEB.instance is None
+
+
+def test_a_scale_set_as_a_whole() -> None:
+    whole = INSTANCE.removesuffix("/virtualMachines/3")
+    assert parse_scale_set_id(whole.upper()) == ScaleSetId(SUBSCRIPTION, "rg-shop", "farm")
+    assert parse_scale_set_id(INSTANCE) is None
+    assert parse_scale_set_id(ID) is None
+    assert parse_vm_id(whole) is None
+    with pytest.raises(Malformed, match="scale set"):
+        parse_scale_set_id(whole + "?")
 
 
 def test_resource_groups_may_be_of_any_script() -> None:

@@ -6,13 +6,14 @@ from datetime import timedelta
 
 import pytest
 
+from shared.domain.ids import VmId
 from shared.domain.malformed import Malformed
 from shared.domain.policy import Mode, Policy
 from shared.domain.signals import Event
 from shared.domain.states import PowerState
 from shared.ports import Change, Conflict, Look, PortError, Refused, Stored, Throttled, Unavailable
 from shared.watch import Outcome
-from tests.stories.world import NOON, WEB, World
+from tests.stories.world import NOON, SUBSCRIPTION, WEB, World
 
 GRACE = timedelta(minutes=15)
 
@@ -139,6 +140,23 @@ async def test_an_event_for_a_vm_that_is_gone_and_was_never_known_leaves_nothing
     world = World()
     await world.tell("delete")
     assert await world.ledger.latest(WEB) is None
+
+
+async def test_an_event_about_a_whole_scale_set_is_a_look_at_each_instance_that_is_known() -> None:
+    world = World()
+    compute = f"/subscriptions/{SUBSCRIPTION}/resourceGroups/RG-Shop/providers/Microsoft.Compute"
+    scale_set = f"{compute}/virtualMachineScaleSets/Farm"
+    instances = [VmId.of(SUBSCRIPTION, "rg-shop", f"farm~{number}") for number in range(3)]
+    others = [VmId.of(SUBSCRIPTION, "rg-shop", "farm"), VmId.of(SUBSCRIPTION, "rg-shop", "farm2~0")]
+    for vm in [*instances, *others]:
+        world.put("running", vm=vm)
+        await world.watch.observe(vm)
+    for vm in instances:
+        world.put("stopped", vm=vm)
+    event = Event("Microsoft.Resources.ResourceActionSuccess", scale_set, NOON, {})
+    assert await world.watch.event(event) is Outcome.SCALE_SET
+    assert await world.deliver() == [Outcome.CHANGED] * 3
+    assert [world.vms.looks[vm] for vm in [*instances, *others]] == [2, 2, 2, 1, 1]
 
 
 class TestFailures:

@@ -47,10 +47,17 @@ class World:
             now=lambda: self.now,
         )
 
-    def put(self, power: str, *, provisioning: str = "succeeded", tags: dict[str, str] | None = None) -> None:
+    def put(
+        self,
+        power: str,
+        *,
+        provisioning: str = "succeeded",
+        tags: dict[str, str] | None = None,
+        vm: VmId = WEB,
+    ) -> None:
         """What Azure answers from now on when it is asked for the VM."""
         reading = Reading(PowerState(power), ProvisioningState(provisioning), None, hibernated=False)
-        self.vms.vms[WEB] = Observation(WEB, self.now, reading, Model(uid="uid-1"), tags or {})
+        self.vms.vms[vm] = Observation(vm, self.now, reading, Model(uid="uid-1"), tags or {})
 
     async def tell(self, operation: str = "powerOff/action", *, ago: timedelta = timedelta()) -> Outcome:
         """Deliver the event of an operation on the VM that ended some time ago."""
