@@ -5,7 +5,7 @@ BIN := .venv/bin
 CODE := function_app.py functions shared local tests
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
-.PHONY: help setup check format test demo requirements
+.PHONY: help setup check format test demo states requirements
 
 help: ## this list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -28,6 +28,9 @@ test: setup ## every test, on real parts
 
 demo: setup ## the story of a fleet on real parts (ONCE=1: end with it, HOST=func: with Core Tools, PORT=7071)
 	@$(BIN)/python -m local demo $(if $(ONCE),--once) $(if $(HOST),--host $(HOST)) $(if $(PORT),--port $(PORT))
+
+states: setup ## make docs/states.md from the tables of the documents and of the domain
+	@$(BIN)/python -m local states
 
 requirements: setup ## compile requirements*.in into pinned, hashed requirements*.txt (UPGRADE=1: newest)
 	@for name in requirements requirements-dev; do \

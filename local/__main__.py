@@ -7,11 +7,13 @@ from local import storage
 from local.azure import command as azure
 from local.demo import command as demo
 from local.host import command as host
+from local.states import command as states
 
 COMMANDS = {
     "host": (host, "serve the function app, with whatever the settings name"),
     "azure": (azure, "serve a simulated Azure: ARM compute, Event Grid, a custom topic"),
     "storage": (storage, "serve Azurite, the storage emulator, on its usual ports"),
+    "states": (states, "make docs/states.md from the documents' tables and the domain"),
     "demo": (demo, "play the story of a fleet on real parts and show what is flagged"),
 }
 

@@ -148,7 +148,7 @@ def _flagged(record: Record, terms: Terms, now: datetime) -> Record:
     if found is None:
         return record
     if exemption and exemption.holds(at):
-        return replace(record, due_at=exemption.until if record.present else None)
+        return replace(record, due_at=exemption.until)
     if flag and (flag.kind, flag.seen_at) == found:
         return replace(record, flag=flag)
     if record.present is None:

@@ -112,8 +112,9 @@ def with_signal(record: Record, signal: Signal | None) -> Record:
         return _forgotten(_hear(record, signal.leads_to, cause)) if fresh else record
     if present and _renews(present, cause, record.observed_at):
         return _forgotten(replace(record, settled=_renewed(present, cause, record.observed_at)))
+    state = present or record
     seen_at = present.seen_at if present else record.observed_at
-    if cause.at - seen_at > HEARSAY or (record.not_before and record.not_before - cause.at > HEARSAY):
+    if cause.at - seen_at > HEARSAY or (state.not_before and state.not_before - cause.at > HEARSAY):
         return record
     if present is None:
         return _hear(record, signal.leads_to, cause)
@@ -139,7 +140,7 @@ def _renewed(present: Settled, cause: Cause, observed_at: datetime) -> Settled:
         since=cause.at,
         since_source=cause.source,
         seen_at=observed_at,
-        not_before=max(present.since, present.not_before or present.since),
+        not_before=max(present.since, cause.at - HEARSAY),
         cause=cause,
     )
 
@@ -168,7 +169,7 @@ def _forgotten(record: Record) -> Record:
 def _explained(settled: Settled, cause: Cause) -> Settled:
     """The settled state with a cause added. `since` may move earlier by it, never later."""
     at = max(cause.at, settled.not_before) if settled.not_before else cause.at
-    if at < settled.since or (settled.since_source is Source.OBSERVED and at == settled.since):
+    if at < settled.since or (at == settled.since and cause.source.weight > settled.since_source.weight):
         settled = replace(settled, since=at, since_source=cause.source)
     if settled.cause is None or cause.weight > settled.cause.weight:
         settled = replace(settled, cause=cause)

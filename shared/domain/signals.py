@@ -38,6 +38,11 @@ class Source(StrEnum):
     EVENT = "event"
     """A resource event; marks that an operation ended, and carries its caller."""
 
+    @property
+    def weight(self) -> int:
+        """The weaker, the less."""
+        return list(Source).index(self)
+
 
 class Verb(StrEnum):
     """What was done to a VM, whoever told of it and in whatever words."""
@@ -88,14 +93,13 @@ class Cause:
     correlation_id: str | None = None
 
     @property
-    def weight(self) -> tuple[int, float, str, str]:
-        """Orders what is told of one change: an event before an annotation, the earlier before the later."""
-        return (
-            list(Source).index(self.source),
-            -self.at.timestamp(),
-            self.operation,
-            self.correlation_id or "",
-        )
+    def weight(self) -> tuple[object, ...]:
+        """Orders what is told of one change: an event before an annotation, the earlier before the later.
+
+        The rest only makes the order total, so that it does not matter who was heard first.
+        """
+        rest = (self.operation, self.actor, self.correlation_id or "", self.caller or "", self.caller_name or "")
+        return (self.source.weight, -self.at.timestamp(), *rest)
 
 
 @dataclass(frozen=True, slots=True)

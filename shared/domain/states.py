@@ -17,8 +17,13 @@ class _Word(StrEnum):
 
     @classmethod
     def _missing_(cls, value: object) -> Self | None:
-        word = value.strip().lower() if isinstance(value, str) else ""
+        word = str(value).strip().lower()
+        word = _SAME.get(word, word)
         return next((member for member in cls if member.value == word), cls("unknown"))
+
+
+_SAME = {"success": "succeeded"}
+"""The oldest document's prose says Success; the code beside it is `ProvisioningState/succeeded`."""
 
 
 class PowerState(_Word):
@@ -118,7 +123,7 @@ def read_statuses(statuses: object, model_state: object = None) -> Reading:
         statuses: The view's top-level array; None when the view has none.
         model_state: The model's `properties.provisioningState`, for a view that has none of its own.
     """
-    power, provisioning, hibernated = None, list[str](), False
+    power, provisioning, hibernated = "", list[str](), False
     for code in _codes(statuses):
         kind, _, rest = code.partition("/")
         match kind.strip().lower():
@@ -148,8 +153,8 @@ def _codes(statuses: object) -> Iterable[str]:
         yield code
 
 
-def _power(word: str | None) -> PowerState:
-    state = PowerState(word or "")
+def _power(word: str) -> PowerState:
+    state = PowerState(word)
     return PowerState.UNKNOWN if state is PowerState.DELETED else state
 
 
