@@ -151,7 +151,7 @@ def _hear(record: Record, leads_to: PowerState, cause: Cause) -> Record:
     if heard and heard.leads_to is leads_to:
         keep = heard.cause.weight >= cause.weight
     else:
-        keep = heard is not None and heard.cause.at >= cause.at
+        keep = heard is not None and (heard.cause.at, heard.leads_to) > (cause.at, leads_to)
     return record if keep else replace(record, heard=Heard(leads_to, cause))
 
 

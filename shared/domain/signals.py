@@ -98,7 +98,13 @@ class Cause:
 
         The rest only makes the order total, so that it does not matter who was heard first.
         """
-        rest = (self.operation, self.actor, self.correlation_id or "", self.caller or "", self.caller_name or "")
+        rest = (
+            self.operation,
+            self.actor,
+            self.correlation_id or "",
+            self.caller or "",
+            self.caller_name or "",
+        )
         return (self.source.weight, -self.at.timestamp(), *rest)
 
 
@@ -252,13 +258,12 @@ def _health_event(event: Event, *, annotated: bool) -> Signal | None:
     vm = parse_vm_id(properties.get("targetResourceId", event.subject))
     if vm is None:
         return None
-    name = (
-        _text(properties.get("annotationName")) if annotated else _text(properties.get("availabilityState"))
-    )
+    wanted = "annotationName" if annotated else "availabilityState"
+    found = properties.get(wanted)
+    name = _text(found)
     if name is None:
-        wanted = "annotationName" if annotated else "availabilityState"
         raise Malformed(
-            f"event: expected `data.resourceInfo.properties.{wanted}` to be a text, got {shown(None)}"
+            f"event: expected `data.resourceInfo.properties.{wanted}` to be a text, got {shown(found)}"
         )
     verb, actor = (annotated and ANNOTATIONS.get(name.lower())) or (None, Actor.UNKNOWN)
     context = _text(properties.get("context")) or ""

@@ -10,6 +10,7 @@ import pytest
 from shared.domain.decision import FIRST_RESEND, Send
 from shared.domain.exemptions import parse_exemption
 from shared.domain.ids import VmId
+from shared.domain.malformed import Malformed
 from shared.domain.policy import Mode, Policy, terms_for
 from shared.domain.records import NoticeKind
 from shared.domain.settling import HEARSAY
@@ -101,6 +102,18 @@ class TestOrder:
             assert life.now.heard
             assert life.now.heard.leads_to is PowerState.DEALLOCATED
 
+    def test_of_two_states_told_of_for_the_same_moment_it_is_always_the_same_one(self) -> None:
+        heard = set()
+        for order in permutations(
+            [annotation("stopped", minutes(0.2)), annotation("deallocated", minutes(0.2))]
+        ):
+            life = Life()
+            life.see(look("running"))
+            for signal in order:
+                life.see(look("stopping", minutes(1)), signal)
+            heard.add(life.now.heard)
+        assert len(heard) == 1
+
     def test_an_event_and_an_annotation_of_the_same_moment(self) -> None:
         for order in permutations([annotation("stopped", NOON), event("stopped", NOON)]):
             life = Life()
@@ -144,6 +157,12 @@ class TestRestarts:
         life.see(look("running", minutes(31)), event("running", minutes(30)))
         assert life.kinds() == ["discovered"]
         assert life.now.since == NOON
+
+    def test_a_restart_of_the_moment_that_the_state_began_is_not_one_more(self) -> None:
+        life = Life()
+        life.see(look("running", minutes(1)), event("running", NOON))
+        life.see(look("running", minutes(2)), event("running", NOON, verb=Verb.RESTART))
+        assert life.kinds() == ["discovered"]
 
     def test_an_old_start_does_not_explain_a_later_restart(self) -> None:
         life = Life()
@@ -207,6 +226,15 @@ class TestWhatIsWritten:
         assert (episode.vm, episode.seen_at, episode.started_at) == (VM, NOON, minutes(-1))
         assert (episode.started_source, episode.cause, episode.ended_at) == (Source.EVENT, told.cause, None)
 
+    def test_an_episode_is_written_only_when_there_is_more_to_tell_of_it(self) -> None:
+        life = Life()
+        life.see(look("stopped"))
+        decision = life.see(look("stopped", minutes(1), provisioning="updating"))
+        assert decision.changed
+        assert decision.episodes == ()
+        (ended,) = life.see(look("running", minutes(2))).episodes
+        assert (ended.vm, ended.seen_at, ended.ended_at) == (VM, NOON, minutes(2))
+
     def test_a_deallocation_is_not_a_hibernation(self) -> None:
         life = Life()
         life.see(look("running"))
@@ -249,6 +277,15 @@ class TestReading:
     def test_only_a_view_that_says_so_is_hibernated(self) -> None:
         assert not read_statuses([{"code": "PowerState/deallocated"}]).hibernated
 
+    @pytest.mark.parametrize(("statuses", "got"), [("x", "'x'"), (["x"], "'x'"), ([{"a": 1}], "{'a': 1}")])
+    def test_a_fault_quotes_what_was_found(self, statuses: object, got: str) -> None:
+        with pytest.raises(Malformed) as fault:
+            read_statuses(statuses)
+        assert str(fault.value).endswith(f", got {got}")
+
+    def test_success_is_said_for_succeeded(self) -> None:
+        assert read_statuses([{"code": "ProvisioningState/Success"}]).provisioning_state == "succeeded"
+
     def test_remarks_quote_what_was_found(self) -> None:
         terms = terms_for(Policy(), {"stopgap:mode": "destroy"})
         assert terms.mode is Mode.NOTIFY
@@ -274,7 +311,8 @@ class TestReading:
         assert exemption
         assert signal
         assert (exemption.until, signal.cause.at) == (noon, noon)
-        assert signal.cause.at.tzinfo is UTC
+        assert exemption.until
+        assert exemption.until.tzinfo is signal.cause.at.tzinfo is UTC
 
 
 class TestEvents:
@@ -308,6 +346,68 @@ class TestEvents:
         assert signal
         assert signal.cause.operation == "AvailabilityStatusChanged to Available"
         assert (signal.cause.verb, signal.cause.actor) == (None, Actor.UNKNOWN)
+
+    def test_an_operation_of_another_provider_on_a_vm_is_a_hint(self) -> None:
+        data = ACTION["data"] | {"operationName": "Microsoft.Insights/diagnosticSettings/write"}
+        signal = read(ACTION | {"data": data})
+        assert signal
+        assert (signal.cause.verb, signal.leads_to) == (None, None)
+
+    def test_a_caller_without_a_name_has_none(self) -> None:
+        signal = read(ACTION | {"data": ACTION["data"] | {"claims": {"appid": "x"}}}, keep_name=True)
+        assert signal
+        assert signal.cause.caller_name is None
+
+    @pytest.mark.parametrize(
+        ("change", "text"),
+        [
+            (
+                {"eventType": 7},
+                "event: expected an event type (`eventType` or `type`), got 7; is it an event?",
+            ),
+            ({"eventTime": None}, "event: expected a time (`eventTime` or `time`), got none"),
+            ({"data": "x"}, "event: expected `data` to be an object, got 'x'"),
+            ({"data": {"operationName": 5}}, "event: expected `data.operationName` to be a text, got 5"),
+        ],
+    )
+    def test_a_fault_is_told_to_the_letter(self, change: dict[str, object], text: str) -> None:
+        with pytest.raises(Malformed) as fault:
+            read(ACTION | change)
+        assert str(fault.value) == text
+
+    @pytest.mark.parametrize(
+        ("name", "change", "text"),
+        [
+            (
+                "ResourceAnnotated.eventgridschema",
+                {"annotationName": 5},
+                "properties.annotationName` to be a text",
+            ),
+            (
+                "AvailabilityStatusChanged.cloudevents10",
+                {"availabilityState": None},
+                "event: expected `data.resourceInfo.properties.availabilityState` to be a text, got None",
+            ),
+            ("ResourceAnnotated.eventgridschema", {"occurredTime": 5}, "to be a time of ISO 8601, got 5"),
+            (
+                "ResourceAnnotated.eventgridschema",
+                None,
+                "event: expected `properties` in `data` to be an object, got 'x'",
+            ),
+        ],
+    )
+    def test_a_fault_of_a_health_event_too(
+        self, name: str, change: dict[str, object] | None, text: str
+    ) -> None:
+        body = sample(f"eventgrid-arn-health-{name}.json")
+        info = body["data"]["resourceInfo"]
+        if change is None:
+            info["properties"] = "x"
+        else:
+            info["properties"] |= {"targetResourceId": ID} | change
+        with pytest.raises(Malformed) as fault:
+            read(body)
+        assert text in str(fault.value)
 
     def test_an_empty_text_is_none(self) -> None:
         signal = read(
