@@ -7,7 +7,7 @@ import asyncio
 import logging
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from enum import StrEnum
 from itertools import batched
@@ -94,10 +94,10 @@ class Watch:
         try:
             decision = await self.observe(look.vm)
         except NotNow as fault:
-            return await self._put_off(look, fault.retry_after or SOON, fault)
+            return await self._put_off(look, attempt, fault.retry_after or SOON, fault)
         except (Refused, Malformed) as fault:
             log.error("%s", fault)  # noqa: TRY400 - a line that names the fault is what an operator needs
-            return await self._put_off(look, LATER, fault)
+            return await self._put_off(look, attempt, LATER, fault)
         return self._decided(look.vm, decision, queued_for=look.at.isoformat())
 
     async def _scale_set(self, scale_set: ScaleSetId, event: Event) -> Outcome:
@@ -109,9 +109,12 @@ class Watch:
             Outcome.SCALE_SET, event=event.type, subject=event.subject, instances=len(instances)
         )
 
-    async def _put_off(self, look: Look, delay: timedelta, fault: Exception) -> Outcome:
-        """Keep a look as a new message, not as a failed one: a queue gives up on those after a few tries."""
-        await self.looks.put(look, delay)
+    async def _put_off(self, look: Look, attempt: int, delay: timedelta, fault: Exception) -> Outcome:
+        """Keep a look as a new message, not as a failed one: a queue gives up on those after a few tries.
+
+        The new message begins at its first delivery again: that the look must be had all the same goes along.
+        """
+        await self.looks.put(replace(look, anyway=look.anyway or attempt > 1), delay)
         return self._came(Outcome.PUT_OFF, vm=look.vm, delay_seconds=delay.total_seconds(), fault=fault)
 
     async def observe(self, vm: VmId, signal: Signal | None = None) -> Decision:

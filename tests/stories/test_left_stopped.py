@@ -238,6 +238,20 @@ class TestFailures:
         assert await world.watch.look_again(look, 2) is Outcome.UNCHANGED
         assert world.looks.next_at, "asked for again"
 
+    async def test_a_redelivered_look_that_is_put_off_is_not_taken_for_superseded_later(self) -> None:
+        world = World()
+        world.put("starting")
+        await world.tell("start/action")
+        (look,) = world.looks.due(world.now + timedelta(seconds=15))
+        world.now += timedelta(seconds=15)
+        await world.watch.look_again(look, 1)
+        world.looks.due(world.now + timedelta(hours=1))  # what it asked for is lost: it died before that
+        world.vms.vms[WEB] = Throttled("ARM: 429", timedelta(minutes=2))
+        assert await world.watch.look_again(look, 2) is Outcome.PUT_OFF
+        world.put("running")
+        await world.wait(timedelta(minutes=2))
+        assert (await world.record()).power_state is PowerState.RUNNING
+
     async def test_a_notice_that_cannot_be_sent_is_sent_later_and_once(self) -> None:
         world = World()
         world.notices.failure = Unavailable("topic: no answer")
