@@ -5,10 +5,10 @@ BIN := .venv/bin
 CODE := function_app.py functions shared local tests
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
-.PHONY: help setup check format test demo states requirements
+.PHONY: help setup check format test test-long demo states requirements
 
 help: ## this list
-	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
 
 setup: ## .venv with Python 3.13 and the pinned packages, node_modules with Azurite
 	@./local/setup.sh
@@ -25,6 +25,9 @@ format: setup ## format the code, and mend what the linter can
 
 test: setup ## every test, on real parts
 	@$(BIN)/python -m pytest
+
+test-long: setup ## 20,000 lives of a VM, other ones each time, against the truth (a few minutes)
+	@$(BIN)/python -m pytest tests/domain/test_true_life.py --hypothesis-profile=long --timeout=0
 
 demo: setup ## the story of a fleet on real parts (ONCE=1: end with it, HOST=func: with Core Tools, PORT=7071)
 	@$(BIN)/python -m local demo $(if $(ONCE),--once) $(if $(HOST),--host $(HOST)) $(if $(PORT),--port $(PORT))

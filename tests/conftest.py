@@ -7,6 +7,8 @@ from local.azurite import Azurite
 
 # The same examples on every run and machine: what is red, is red for everyone. How long one takes says nothing.
 hypothesis.settings.register_profile("stopgap", derandomize=True, deadline=None, print_blob=True)
+# Other examples each time, and many: `make test-long`.
+hypothesis.settings.register_profile("long", max_examples=20_000, deadline=None, print_blob=True)
 hypothesis.settings.load_profile("stopgap")
 
 

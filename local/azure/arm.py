@@ -15,8 +15,9 @@ from aiohttp import web
 from local.azure import errors
 from local.azure.errors import ArmError
 from local.azure.faults import Faults
+from local.azure.inventory import Inventory
+from local.azure.routing import Route
 from local.azure.throttling import TokenBuckets, kind_of
-from local.azure.vm_routes import ROUTES, Route, VmRoutes
 
 DROPPED = 0
 _SUBSCRIPTION = re.compile(r"/subscriptions/([^/]+)/?.*", re.IGNORECASE)
@@ -38,8 +39,9 @@ class LoggedRequest:
 
     at: datetime
     operation: str
-    """The route's name: get, instanceView, list, listAll, listStatus (statusOnly=true), operation (polling), put,
-    patch, delete, start, powerOff, restart, deallocate, or unknown."""
+    """The route's name: get, instanceView, list, listAll, listStatus (statusOnly=true), put, patch, delete, start,
+    powerOff and so on of VMs; `instance.get` and so on of instances of Uniform scale sets; `scaleSet.list` of these,
+    `scaleSet.powerOff` and so on of a set as a whole; operation (polling), or unknown."""
     method: str
     path: str
     query: Mapping[str, str]
@@ -51,7 +53,9 @@ class LoggedRequest:
 class Arm:
     """Answers everything under `/subscriptions/`."""
 
-    vms: VmRoutes
+    inventory: Inventory
+    routes: tuple[Route, ...]
+    """Asked in this order."""
     clock: Callable[[], datetime]
     enforce_limits: bool
     faults: Faults = field(default_factory=Faults)
@@ -70,7 +74,7 @@ class Arm:
 
     async def handle(self, request: web.Request) -> web.Response:
         """Answer one request."""
-        route, match = _find(request)
+        route, match = self._find(request)
         name = _name(route, request)
         response = await self._answer(request, route, match, name)
         status = DROPPED if response is None else response.status
@@ -97,7 +101,7 @@ class Arm:
         try:
             if route is None or match is None:
                 raise errors.no_route(request.method, request.path)
-            response = await route.answer(self.vms, request, match)
+            response = await route.answer(request, match)
         except ArmError as error:
             response = _refusal(error, {})
         response.headers.update(headers)
@@ -105,12 +109,19 @@ class Arm:
             response.headers["x-ms-ratelimit-remaining-resource"] = _REMAINING[name]
         return response
 
+    def _find(self, request: web.Request) -> tuple[Route | None, re.Match[str] | None]:
+        for route in self.routes:
+            match = route.pattern.fullmatch(request.path.rstrip("/"))
+            if match is not None and route.method == request.method:
+                return route, match
+        return None, None
+
     def _admit(self, request: web.Request) -> dict[str, str]:
         """The rate-limit headers of a request that may go on. Raises ArmError for one that may not."""
         subscription = _subscription(request)
         if "api-version" not in request.query:
             raise errors.missing_api_version()
-        if subscription.lower() not in self.vms.compute.subscriptions:
+        if subscription.lower() not in self.inventory.subscriptions:
             raise errors.no_subscription(subscription)
         kind = kind_of(request.method)
         left = self.buckets.draw(subscription, kind, self.clock())
@@ -126,14 +137,6 @@ class Arm:
             "Retry-After": str(seconds),
             f"x-ms-ratelimit-remaining-subscription-{kind}": "0",
         }
-
-
-def _find(request: web.Request) -> tuple[Route | None, re.Match[str] | None]:
-    for route in ROUTES:
-        match = route.pattern.fullmatch(request.path.rstrip("/"))
-        if match is not None and route.method == request.method:
-            return route, match
-    return None, None
 
 
 def _name(route: Route | None, request: web.Request) -> str:

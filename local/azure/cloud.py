@@ -1,33 +1,27 @@
 """The simulated Azure without its front door: what can be done to it, and the truth about it."""
 
 from collections.abc import Collection, Mapping
-from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any, Unpack
 
-from local.azure import errors
 from local.azure.arm import Arm, LoggedRequest
-from local.azure.callers import Caller
-from local.azure.compute import Compute, RunningOperation
+from local.azure.compute import Compute
 from local.azure.delivery import EventDelivery, EventSubscription
 from local.azure.faults import Fault
 from local.azure.handshake import Schema
-from local.azure.life import Operation, Verb
+from local.azure.life import Operation
+from local.azure.long_running import LongRunning
 from local.azure.model import Override, PowerState, VirtualMachine, VmOptions, VmSpec
+from local.azure.scale_set_routes import ScaleSetRoutes
+from local.azure.scale_sets import Mode, ScaleSet
 from local.azure.settings import CloudSettings
 from local.azure.topic import CustomTopic, TopicMode
+from local.azure.verbs import Verbs
 from local.azure.vm_routes import VmRoutes
 
-SOMEBODY = "Ada Lovelace"
 
-
-class Cloud:
-    """VMs, event subscriptions, a custom topic and ARM's answers.
-
-    VM ids are taken in any letter case. The verbs begin an operation and return it: await what they return to
-    wait for its end, or `settle()` to wait for everything. `by` is a person's full name, or None for a workload.
-    They raise `ArmError` where ARM would refuse.
-    """
+class Cloud(Verbs):
+    """VMs, scale sets, event subscriptions, a custom topic and ARM's answers; `settle()` waits for everything."""
 
     def __init__(self, settings: CloudSettings) -> None:
         self.settings = settings
@@ -39,15 +33,18 @@ class Cloud:
             chance=self.delivery.chance,
             subscriptions=self._first_subscriptions(),
         )
-        routes = VmRoutes(
-            compute=self.compute,
-            page_size=settings.page_size,
-            poll_after_seconds=settings.poll_after_seconds,
+        long_running = LongRunning(self.compute.operations, settings.poll_after_seconds)
+        vms = VmRoutes(compute=self.compute, long_running=long_running, page_size=settings.page_size)
+        sets = ScaleSetRoutes(compute=self.compute, long_running=long_running, page_size=settings.page_size)
+        self.arm = Arm(
+            inventory=self.compute,
+            routes=(*vms.routes(), *sets.routes(), *long_running.routes()),
+            clock=settings.clock,
+            enforce_limits=settings.enforce_limits,
         )
-        self.arm = Arm(vms=routes, clock=settings.clock, enforce_limits=settings.enforce_limits)
         self.topic = CustomTopic(settings.slow_seconds)
 
-    # VMs, and what happens to them
+    # What exists already
 
     def add_vm(
         self,
@@ -63,72 +60,37 @@ class Cloud:
 
         Raises ValueError for a state that is not running, stopped or deallocated, or for a VM that exists.
         """
-        if state not in {PowerState.RUNNING, PowerState.STOPPED, PowerState.DEALLOCATED}:
-            raise ValueError(f"state is {state!r}; expected running, stopped or deallocated")
+        power = _settled(state)
         spec = VmSpec(subscription=subscription, resource_group=resource_group, name=name, **options)
         if spec.key in self.compute.vms:
             raise ValueError(f"VM {spec.id} exists already")
-        return self.compute.add(spec, PowerState(state), since).spec.id
+        return self.compute.add(spec, power, since).spec.id
 
-    def create(
+    def add_scale_set(
         self,
         subscription: str,
         resource_group: str,
         name: str,
         *,
-        by: str | None = SOMEBODY,
+        mode: Mode = "Uniform",
+        instances: int = 1,
+        state: str = "running",
+        since: datetime | None = None,
         **options: Unpack[VmOptions],
-    ) -> RunningOperation:
-        """Create a VM; its id is `vm.spec.id` of what is returned."""
-        spec = VmSpec(subscription=subscription, resource_group=resource_group, name=name, **options)
-        return self.compute.create(spec, Caller(by))
+    ) -> list[str]:
+        """A scale set that exists already, with instances in the settled `state`. No event. Returns their ids.
 
-    def start(self, vm_id: str, by: str | None = SOMEBODY) -> RunningOperation:
-        """Start."""
-        return self.compute.begin(Verb.START, self.vm(vm_id), Caller(by))
-
-    def power_off(self, vm_id: str, by: str | None = SOMEBODY) -> RunningOperation:
-        """Power off: to Stopped, still billed."""
-        return self.compute.begin(Verb.POWER_OFF, self.vm(vm_id), Caller(by))
-
-    def restart(self, vm_id: str, by: str | None = SOMEBODY) -> RunningOperation:
-        """Restart."""
-        return self.compute.begin(Verb.RESTART, self.vm(vm_id), Caller(by))
-
-    def deallocate(
-        self, vm_id: str, by: str | None = SOMEBODY, *, hibernate: bool = False
-    ) -> RunningOperation:
-        """Deallocate, or hibernate."""
-        return self.compute.begin(Verb.DEALLOCATE, self.vm(vm_id), Caller(by), hibernate=hibernate)
-
-    def delete(self, vm_id: str, by: str | None = SOMEBODY) -> RunningOperation:
-        """Delete."""
-        return self.compute.begin(Verb.DELETE, self.vm(vm_id), Caller(by))
-
-    def set_tags(self, vm_id: str, tags: Mapping[str, str], by: str | None = SOMEBODY) -> RunningOperation:
-        """Replace the tags, which show at once."""
-        vm = self.vm(vm_id)
-        return self.compute.update(vm, replace(vm.spec, tags=dict(tags)), Caller(by))
-
-    def guest_shutdown(self, vm_id: str) -> RunningOperation:
-        """Shut down from inside: Stopped without any call to ARM; only an annotation tells."""
-        return self.compute.begin(Verb.GUEST_SHUTDOWN, self.vm(vm_id))
-
-    def guest_crash(self, vm_id: str) -> RunningOperation:
-        """Crash the guest, which then reboots."""
-        return self.compute.begin(Verb.GUEST_CRASH, self.vm(vm_id))
-
-    def evict(self, vm_id: str) -> RunningOperation:
-        """Take the capacity of a Spot VM back: deallocated by the platform, no call to ARM."""
-        return self.compute.begin(Verb.EVICT, self.vm(vm_id))
-
-    def fail_provisioning(self, vm_id: str) -> RunningOperation:
-        """Let OS provisioning of a running VM time out: `failed/OSProvisioningTimedOut`, and still running."""
-        return self.compute.begin(Verb.FAIL_PROVISIONING, self.vm(vm_id))
-
-    def fail_next(self, vm_id: str, code: str = "InternalOperationError") -> None:
-        """Let the VM's next operation, or the one under way, fail and leave the power state as it was."""
-        self.vm(vm_id).fails_next = code
+        Raises ValueError as `add_vm` does, or for a mode that does not exist.
+        """
+        power = _settled(state)
+        model = VmSpec(subscription=subscription, resource_group=resource_group, name=name, **options)
+        scale_set = ScaleSet(model, mode)
+        if scale_set.id.lower() in self.compute.scale_sets:
+            raise ValueError(f"scale set {scale_set.id} exists already")
+        self.compute.add_scale_set(scale_set)
+        return [
+            self.compute.add(scale_set.instance(number), power, since).spec.id for number in range(instances)
+        ]
 
     # Broken answers
 
@@ -189,17 +151,15 @@ class Cloud:
 
     # The truth
 
-    def vm(self, vm_id: str) -> VirtualMachine:
-        """The VM of that id. Raises ArmError (404) if there is none."""
-        try:
-            return self.compute.vms[vm_id.lower()]
-        except KeyError:
-            raise errors.no_vm(*_group_and_name(vm_id)) from None
-
     @property
     def vms(self) -> Mapping[str, VirtualMachine]:
-        """Every VM that exists, by lower-case id."""
+        """Every VM that exists, instances of scale sets included, by lower-case id."""
         return self.compute.vms
+
+    @property
+    def scale_sets(self) -> Mapping[str, ScaleSet]:
+        """Every scale set that exists, by lower-case id."""
+        return self.compute.scale_sets
 
     def left_stopped(self, grace: timedelta) -> set[str]:
         """Lower-case ids of the VMs that are settled at Stopped and have been for longer than grace."""
@@ -229,6 +189,7 @@ class Cloud:
         return (operation.seconds if seconds is None else seconds) / self.settings.speed
 
 
-def _group_and_name(vm_id: str) -> tuple[str, str]:
-    parts = vm_id.split("/")
-    return (parts[4], parts[-1]) if len(parts) > 4 else ("", vm_id)
+def _settled(state: str) -> PowerState:
+    if state not in {PowerState.RUNNING, PowerState.STOPPED, PowerState.DEALLOCATED}:
+        raise ValueError(f"state is {state!r}; expected running, stopped or deallocated")
+    return PowerState(state)

@@ -1,11 +1,10 @@
-"""The VMs that exist, and the operations that carry them from state to state as time passes."""
+"""The operations that carry VMs from state to state as time passes, and the telling of them."""
 
 import asyncio
 import random
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from datetime import datetime
-from uuid import uuid4
 
 from local.azure import errors
 from local.azure.callers import WORKLOAD, Caller
@@ -17,8 +16,10 @@ from local.azure.events import (
     deployment_event,
     resource_event,
 )
-from local.azure.life import OPERATIONS, Operation, Verb
+from local.azure.inventory import Inventory
+from local.azure.life import OPERATIONS, OS_PROVISIONING_TIMED_OUT, ArmCall, Operation, Verb
 from local.azure.model import (
+    SCALE_SET_TYPE,
     Condition,
     PowerState,
     ProvisioningState,
@@ -26,102 +27,90 @@ from local.azure.model import (
     VirtualMachine,
     VmSpec,
 )
+from local.azure.operations import AnyOperation, RunningOperation, SetOperation
+from local.azure.rules import removes, steps_of
+from local.azure.scale_sets import ScaleSet
 
 _AVAILABLE_WHILE = frozenset({PowerState.RUNNING, PowerState.STOPPING, PowerState.DEALLOCATING})
+_FAILURE = "Operation abandoned due to internal error. Please try again later."
 
 
 @dataclass(slots=True, kw_only=True)
-class RunningOperation:
-    """An operation from its beginning; await it to wait for its end (it ends Failed, it does not raise)."""
-
-    id: str
-    verb: Verb
-    vm: VirtualMachine
-    caller: Caller
-    correlation_id: str
-    started_at: datetime
-    ended_at: datetime | None = None
-    error: tuple[str, str] | None = None
-    """Code and message, once it has failed."""
-    task: asyncio.Task[None] | None = field(default=None, repr=False)
-
-    @property
-    def status(self) -> str:
-        """`InProgress`, `Succeeded` or `Failed`: ARM's words."""
-        if self.ended_at is None:
-            return "InProgress"
-        return "Failed" if self.error else "Succeeded"
-
-    def __await__(self) -> Generator[object]:
-        if self.task is not None:
-            yield from asyncio.shield(self.task).__await__()
-
-
-@dataclass(slots=True, kw_only=True)
-class Compute:
-    """The compute resource provider: begins operations, takes them through their steps, tells of them."""
+class Compute(Inventory):
+    """The compute resource provider: what exists; begins operations, takes them through their steps, tells of them."""
 
     clock: Callable[[], datetime]
     duration: Callable[[Operation], float]
     """Seconds that an operation is to take here."""
     publish: Callable[[Event], None]
     chance: random.Random
-    subscriptions: set[str]
-    """Lower-case ids of the subscriptions that exist."""
-    resource_groups: set[tuple[str, str]] = field(default_factory=set)
-    """(subscription, resource group), both lower-case."""
-    vms: dict[str, VirtualMachine] = field(default_factory=dict)
-    """By lower-case id."""
-    operations: dict[str, RunningOperation] = field(default_factory=dict)
+    operations: dict[str, AnyOperation] = field(default_factory=dict)
     """Every operation begun so far, by id: ARM answers for those that have ended, too."""
-
-    def add_resource_group(self, subscription: str, resource_group: str) -> None:
-        """Make a resource group, and its subscription, known."""
-        self.subscriptions.add(subscription.lower())
-        self.resource_groups.add((subscription.lower(), resource_group.lower()))
 
     def add(self, spec: VmSpec, power: PowerState, since: datetime | None = None) -> VirtualMachine:
         """A VM that has been in this state since then (default now). Nobody is told."""
         at = since or self.clock()
         condition = Condition(power=power, provisioning=ProvisioningState.SUCCEEDED, provisioned_at=at)
-        return self._keep(spec, condition, at)
+        return self.keep(spec, condition, at)
 
     def create(self, spec: VmSpec, caller: Caller) -> RunningOperation:
         """Begin a creation. Raises ArmError if a VM of that id exists."""
         if spec.key in self.vms:
             raise errors.conflict()
         nowhere = Condition(power=None, provisioning=ProvisioningState.CREATING)
-        return self.begin(Verb.CREATE, self._keep(spec, nowhere, self.clock()), caller)
+        return self.begin(Verb.CREATE, self.keep(spec, nowhere, self.clock()), caller)
 
     def update(self, vm: VirtualMachine, spec: VmSpec, caller: Caller) -> RunningOperation:
         """Begin an update of the model, which shows at once. Raises ArmError while another operation runs."""
-        operation = self.begin(Verb.UPDATE, vm, caller)
+        verb = Verb.UPDATE if spec.size == vm.spec.size else Verb.RESIZE
+        operation = self.begin(verb, vm, caller)
         vm.spec = spec
         return operation
 
     def begin(
-        self, verb: Verb, vm: VirtualMachine, caller: Caller = WORKLOAD, *, hibernate: bool = False
+        self,
+        verb: Verb,
+        vm: VirtualMachine,
+        caller: Caller = WORKLOAD,
+        *,
+        hibernate: bool = False,
+        told: bool = True,
     ) -> RunningOperation:
         """Begin an operation. Raises ArmError (409) when the VM's state or another operation forbids it."""
-        steps = self._steps(verb, vm)
-        started_at = self.clock()
+        steps = steps_of(verb, vm, hibernate=hibernate)
         operation = RunningOperation(
-            id=str(uuid4()),
-            verb=verb,
-            vm=vm,
-            caller=caller,
-            correlation_id=str(uuid4()),
-            started_at=started_at,
+            verb=verb, vm=vm, caller=caller, started_at=self.clock(), hibernates=hibernate, told=told
         )
         self.operations[operation.id] = operation
         vm.busy_with = verb
         annotation = OPERATIONS[verb].annotation
         if steps and annotation:
-            self.publish(annotation_event(vm, annotation, started_at))
+            self.publish(annotation_event(vm, annotation, operation.started_at))
         before = vm.condition
         if steps:
             self._take(vm, steps[0])
-        operation.task = asyncio.create_task(self._run(operation, steps, before, hibernate=hibernate))
+        operation.task = asyncio.create_task(self._run(operation, steps, before))
+        return operation
+
+    def begin_on_set(
+        self, verb: Verb, scale_set: ScaleSet, vms: Collection[VirtualMachine], caller: Caller = WORKLOAD
+    ) -> SetOperation:
+        """Begin an operation on instances of a scale set. Raises ArmError (409) if one of them forbids it.
+
+        That its one resource event names the set, and only annotations name the instances, is inferred: ARM tells
+        of requests, and the request names the set.
+        """
+        for vm in vms:
+            steps_of(verb, vm)
+        operation = SetOperation(
+            verb=verb,
+            caller=caller,
+            started_at=self.clock(),
+            scale_set=scale_set,
+            parts=tuple(self.begin(verb, vm, caller, told=False) for vm in vms),
+        )
+        self.operations[operation.id] = operation
+        operation.task = asyncio.create_task(self._run_on_set(operation))
         return operation
 
     async def settle(self) -> None:
@@ -137,31 +126,10 @@ class Compute:
         await asyncio.gather(*tasks, return_exceptions=True)
         self.operations.clear()
         self.vms.clear()
+        self.scale_sets.clear()
         self.resource_groups.clear()
 
-    def _keep(self, spec: VmSpec, condition: Condition, at: datetime) -> VirtualMachine:
-        self.add_resource_group(spec.subscription, spec.resource_group)
-        vm = VirtualMachine(spec=spec, vm_id=str(uuid4()), history=[])
-        vm.become(condition, at)
-        self.vms[spec.key] = vm
-        return vm
-
-    def _steps(self, verb: Verb, vm: VirtualMachine) -> tuple[Step, ...]:
-        if vm.busy_with is not None:
-            raise errors.conflict()
-        if verb is Verb.DEALLOCATE and vm.spec.ephemeral_os_disk:
-            raise errors.not_allowed(verb, vm.spec, "its OS disk is ephemeral: it can only be deleted")
-        if verb is Verb.EVICT and vm.spec.eviction_policy != "Deallocate":
-            raise errors.not_allowed(verb, vm.spec, "it is no Spot VM with the eviction policy Deallocate")
-        power = vm.condition.power
-        steps = OPERATIONS[verb].paths.get(power)
-        if steps is None:
-            raise errors.not_allowed(verb, vm.spec, f"the VM is {power or 'not provisioned'}")
-        return steps
-
-    async def _run(
-        self, operation: RunningOperation, steps: tuple[Step, ...], before: Condition, *, hibernate: bool
-    ) -> None:
+    async def _run(self, operation: RunningOperation, steps: tuple[Step, ...], before: Condition) -> None:
         """Go on from the first step, which is taken already, to the last, which ends the operation."""
         to_come = steps[1:]
         pause = self.duration(OPERATIONS[operation.verb]) / max(len(to_come), 1)
@@ -170,28 +138,42 @@ class Compute:
             self._take(operation.vm, step)
         if steps:
             await asyncio.sleep(pause)
-        self._end(operation, to_come, before, hibernate=hibernate)
+        self._end(operation, to_come, before)
         operation.vm.busy_with = None
         operation.ended_at = self.clock()
-        self._tell_of_the_end(operation, operation.ended_at)
+        call = OPERATIONS[operation.verb].arm
+        if call is not None and operation.told:
+            self._tell_of_the_end(operation, call, operation.ended_at)
 
-    def _end(
-        self, operation: RunningOperation, steps: tuple[Step, ...], before: Condition, *, hibernate: bool
-    ) -> None:
+    async def _run_on_set(self, operation: SetOperation) -> None:
+        for part in operation.parts:
+            await part
+        operation.error = next((part.error for part in operation.parts if part.error), None)
+        operation.ended_at = self.clock()
+        call = OPERATIONS[operation.verb].arm
+        if call is not None:
+            ended = _ended(operation, call, SCALE_SET_TYPE, operation.ended_at)
+            self.publish(resource_event(ended, self._cased_at_will(operation.scale_set.id)))
+
+    def _end(self, operation: RunningOperation, steps: tuple[Step, ...], before: Condition) -> None:
         vm = operation.vm
-        if vm.fails_next is not None:
-            # A failed operation leaves the VM where it was, with the error code in its provisioning state.
-            operation.error = (
-                vm.fails_next,
-                "Operation abandoned due to internal error. Please try again later.",
-            )
-            self._take(vm, Step(before.power, ProvisioningState.FAILED, vm.fails_next))
-            vm.fails_next = None
-        elif OPERATIONS[operation.verb].removes:
+        if vm.cancels_next:
+            vm.cancels_next, operation.cancelled = False, True
+            operation.error = ("OperationCanceled", "The operation was canceled.")
+            self._take(vm, Step(before.power, ProvisioningState.CANCELED))
+        elif vm.fails_next is not None:
+            # A failed operation leaves the VM where it was, with the error code in its provisioning state. Only a
+            # creation that failed because the OS took too long to set itself up leaves one that runs.
+            code, vm.fails_next = vm.fails_next, None
+            operation.error = (code, _FAILURE)
+            created = operation.verb is Verb.CREATE and code == OS_PROVISIONING_TIMED_OUT
+            power = PowerState.RUNNING if created else before.power
+            self._take(vm, Step(power, ProvisioningState.FAILED, code))
+        elif removes(operation.verb, vm.spec):
             del self.vms[vm.spec.key]
         elif steps:
             self._take(vm, steps[-1])
-            vm.hibernated = vm.hibernated or hibernate
+            vm.hibernated = vm.hibernated or operation.hibernates
             if vm.condition.provisioning is ProvisioningState.FAILED:
                 code = vm.condition.detail or "InternalOperationError"
                 operation.error = (code, f"OS Provisioning for VM '{vm.spec.name}' did not finish in time.")
@@ -205,23 +187,28 @@ class Compute:
             words = {True: "Available", False: "Unavailable"}
             self.publish(availability_event(vm, words[was], words[is_now], at))
 
-    def _tell_of_the_end(self, operation: RunningOperation, at: datetime) -> None:
-        call = OPERATIONS[operation.verb].arm
-        if call is None:
-            return
+    def _tell_of_the_end(self, operation: RunningOperation, call: ArmCall, at: datetime) -> None:
         vm = operation.vm
-        ended = ControlPlaneCall(
-            call=call,
-            caller=operation.caller,
-            correlation_id=operation.correlation_id,
-            succeeded=operation.error is None,
-            at=at,
-        )
+        ended = _ended(operation, call, vm.spec.type, at)
         is_new = operation.verb is Verb.CREATE
         if is_new:
             self.publish(deployment_event(vm, ended))
-        self.publish(resource_event(vm, ended, self._cased_at_will(vm.spec.id), is_new=is_new))
+        self.publish(resource_event(ended, self._cased_at_will(vm.spec.id), is_new=is_new))
 
     def _cased_at_will(self, vm_id: str) -> str:
         """Subjects come in either casing of `resourceGroups`, as in the documented samples."""
         return vm_id.replace("/resourceGroups/", self.chance.choice(("/resourceGroups/", "/resourcegroups/")))
+
+
+def _ended(operation: AnyOperation, call: ArmCall, resource_type: str, at: datetime) -> ControlPlaneCall:
+    hibernates = isinstance(operation, RunningOperation) and operation.hibernates
+    return ControlPlaneCall(
+        call=call,
+        resource_type=resource_type,
+        subscription=operation.model.subscription,
+        caller=operation.caller,
+        correlation_id=operation.correlation_id,
+        outcome="Cancel" if operation.cancelled else "Failure" if operation.error else "Success",
+        at=at,
+        query="hibernate=true&" if hibernates else "",
+    )

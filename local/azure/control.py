@@ -5,6 +5,8 @@
 | `GET /_sim/vms` | | `{"vms": [...]}` with each VM's true state and history |
 | `POST /_sim/vms` | what `Cloud.add_vm` takes, by name; `since` in ISO 8601 | 201 `{"id"}` |
 | `POST /_sim/vms/{verb}` | `id` and what the verb takes, by name | 202 `{"operation"}` or 200 `{}` |
+| `POST /_sim/scale-sets` | what `Cloud.add_scale_set` takes, by name | 201 `{"ids"}` of the instances |
+| `POST /_sim/scale-sets/{verb}` | the scale set's `id`, `instance_ids` or none for all, `by` | 202 `{"operation"}` |
 | `POST /_sim/faults` | `kind` (429, 500, 503, 403, drop), `times`, `method`, `path`, `retry_after` | 201 `{}` |
 | `GET /_sim/requests` | | `{"counts": {...}, "requests": [...]}` |
 | `GET /_sim/topic` | | `{"mode", "events": [{"topic", "event"}]}` |
@@ -15,10 +17,13 @@
 | `POST /_sim/reset` | | `{}` |
 | `GET /_sim/left-stopped?grace_seconds=` | | `{"ids": [...]}` |
 
-Verbs: `create` (takes what `POST /_sim/vms` does, without `state`), `start`, `power_off`, `restart`, `deallocate`
-(`hibernate`), `delete`, `set_tags` (`tags`) - all with `by`, a person's name or null - `guest_shutdown`,
-`guest_crash`, `evict`, `fail_provisioning`, `fail_next` (`code`), `set_statuses` and `replace_body` (`raw`),
-`remove_instance_view`, `restore`. Anything amiss is answered with 400, 404 or 409 and `{"error": "one line"}`.
+Verbs on VMs: `create` (takes what `POST /_sim/vms` does, without `state`), `start`, `power_off`, `restart`,
+`deallocate` (`hibernate`), `redeploy`, `reapply`, `reimage`, `resize` (`size`), `delete`, `set_tags` (`tags`) - all
+with `by`, a person's name or null - `guest_shutdown`, `guest_restart`, `guest_crash`, `evict`, `host_crash`,
+`host_repair`, `service_healing`, `live_migration`, `annotate` (`name`), `fail_provisioning`, `recover_provisioning`,
+`fail_next` (`code`), `cancel_next`, `set_statuses` and `replace_body` (`raw`), `remove_instance_view`, `restore`.
+Verbs on scale sets: `start`, `power_off`, `restart`, `deallocate`, `redeploy`, `reimage`. Anything amiss is answered
+with 400, 404 or 409 and `{"error": "one line"}`.
 """
 
 from collections.abc import Awaitable, Callable
@@ -29,32 +34,19 @@ from typing import Any
 from aiohttp import web
 
 from local.azure.cloud import Cloud
-from local.azure.compute import RunningOperation
 from local.azure.errors import ArmError
 from local.azure.faults import Fault
 from local.azure.handshake import HandshakeError
+from local.azure.life import Verb
 from local.azure.model import VirtualMachine
+from local.azure.operations import AnyOperation, RunningOperation
 
 type _Handler = Callable[[web.Request], Awaitable[web.Response]]
 
 _VERBS = frozenset(
-    {
-        "start",
-        "power_off",
-        "restart",
-        "deallocate",
-        "delete",
-        "set_tags",
-        "guest_shutdown",
-        "guest_crash",
-        "evict",
-        "fail_provisioning",
-        "fail_next",
-        "set_statuses",
-        "replace_body",
-        "remove_instance_view",
-        "restore",
-    }
+    (set(Verb) - {Verb.CREATE, Verb.UPDATE})
+    | {"set_tags", "annotate", "fail_next", "cancel_next"}
+    | {"set_statuses", "replace_body", "remove_instance_view", "restore"}
 )
 
 
@@ -65,6 +57,8 @@ def control_routes(cloud: Cloud) -> list[web.RouteDef]:
         ("GET", "/_sim/vms", control.list_vms),
         ("POST", "/_sim/vms", control.add_vm),
         ("POST", "/_sim/vms/{verb}", control.act),
+        ("POST", "/_sim/scale-sets", control.add_scale_set),
+        ("POST", "/_sim/scale-sets/{verb}", control.act_on_scale_set),
         ("POST", "/_sim/faults", control.inject),
         ("GET", "/_sim/requests", control.list_requests),
         ("GET", "/_sim/topic", control.show_topic),
@@ -102,10 +96,11 @@ class _Control:
         return web.json_response({"vms": [_truth(vm) for vm in self._cloud.vms.values()]})
 
     async def add_vm(self, request: web.Request) -> web.Response:
-        body = await _body(request)
-        if "since" in body:
-            body["since"] = datetime.fromisoformat(body["since"]).astimezone(UTC)
-        return web.json_response({"id": self._cloud.add_vm(**body)}, status=201)
+        return web.json_response({"id": self._cloud.add_vm(**_since(await _body(request)))}, status=201)
+
+    async def add_scale_set(self, request: web.Request) -> web.Response:
+        ids = self._cloud.add_scale_set(**_since(await _body(request)))
+        return web.json_response({"ids": ids}, status=201)
 
     async def act(self, request: web.Request) -> web.Response:
         verb = request.match_info["verb"]
@@ -114,11 +109,12 @@ class _Control:
             return _begun(self._cloud.create(**body))
         if verb not in _VERBS:
             raise ValueError(f"verb is {verb!r}; expected create, {', '.join(sorted(_VERBS))}")
-        try:
-            vm_id = body.pop("id")
-        except KeyError:
-            raise ValueError("the body needs the VM's 'id'") from None
-        return _begun(getattr(self._cloud, verb)(vm_id, **body))
+        return _begun(getattr(self._cloud, verb)(_id(body, "VM"), **body))
+
+    async def act_on_scale_set(self, request: web.Request) -> web.Response:
+        body = await _body(request)
+        set_id = _id(body, "scale set")
+        return _begun(self._cloud.on_scale_set(set_id, request.match_info["verb"], **body))
 
     async def inject(self, request: web.Request) -> web.Response:
         self._cloud.inject(Fault(**await _body(request)))
@@ -169,10 +165,26 @@ async def _body(request: web.Request) -> dict[str, Any]:
     return body
 
 
-def _begun(operation: RunningOperation | None) -> web.Response:
+def _since(body: dict[str, Any]) -> dict[str, Any]:
+    if "since" in body:
+        body["since"] = datetime.fromisoformat(body["since"]).astimezone(UTC)
+    return body
+
+
+def _id(body: dict[str, Any], what: str) -> Any:  # noqa: ANN401 - JSON
+    try:
+        return body.pop("id")
+    except KeyError:
+        raise ValueError(f"the body needs the {what}'s 'id'") from None
+
+
+def _begun(operation: AnyOperation | None) -> web.Response:
     if operation is None:
         return web.json_response({})
-    return web.json_response({"operation": operation.id, "id": operation.vm.spec.id}, status=202)
+    told = {"operation": operation.id}
+    if isinstance(operation, RunningOperation):
+        told["id"] = operation.vm.spec.id
+    return web.json_response(told, status=202)
 
 
 def _truth(vm: VirtualMachine) -> dict[str, Any]:

@@ -7,7 +7,7 @@ shows are `OperationNotAllowed`, Compute's code for a verb that the VM's state f
 from dataclasses import dataclass
 from typing import Any
 
-from local.azure.model import VmSpec
+from local.azure.model import SCALE_SET_TYPE, VM_TYPE, VmSpec
 
 
 @dataclass(slots=True)
@@ -17,13 +17,16 @@ class ArmError(Exception):
     status: int
     code: str
     message: str
+    target: str | None = None
+    """What of the request is wrong."""
 
     def __str__(self) -> str:
         return f"{self.code}: {self.message}"
 
     def body(self) -> dict[str, Any]:
         """ARM's error shape."""
-        return {"error": {"code": self.code, "message": self.message}}
+        error = {"code": self.code, "message": self.message}
+        return {"error": error if self.target is None else {**error, "target": self.target}}
 
 
 def missing_api_version() -> ArmError:
@@ -52,11 +55,44 @@ def no_resource_group(resource_group: str) -> ArmError:
 
 def no_vm(resource_group: str, name: str) -> ArmError:
     """The resource group has no such VM."""
+    return _no_resource(VM_TYPE, resource_group, name)
+
+
+def no_scale_set(resource_group: str, name: str) -> ArmError:
+    """The resource group has no such scale set."""
+    return _no_resource(SCALE_SET_TYPE, resource_group, name)
+
+
+def no_parent(scale_set_id: str) -> ArmError:
+    """There is no such scale set, and so no instance: ARM's answer to what is asked of something in it."""
     return ArmError(
         404,
-        "ResourceNotFound",
-        f"The Resource 'Microsoft.Compute/virtualMachines/{name}' under resource group '{resource_group}' "
-        "was not found. For more details please go to https://aka.ms/ARMResourceNotFoundFix",
+        "ParentResourceNotFound",
+        "Failed to perform 'read' on resource(s) of type 'virtualMachineScaleSets/virtualMachines', because the "
+        f"parent resource '{scale_set_id}' could not be found.",
+    )
+
+
+def no_instance(instance_id: str) -> ArmError:
+    """The scale set has no such instance.
+
+    Status, code and target are those recorded for writes; that a GET is answered alike is an assumption.
+    """
+    return ArmError(
+        400,
+        "InvalidParameter",
+        f"The provided instanceId {instance_id} is not an active Virtual Machine Scale Set VM instanceId.",
+        target="instanceIds",
+    )
+
+
+def not_uniform(scale_set: str) -> ArmError:
+    """Instances of a Flexible scale set are ordinary VMs, and are not served as instances."""
+    return ArmError(
+        400,
+        "BadRequest",
+        "Operation 'VirtualMachineScaleSets.virtualMachines.GET' is not allowed on Virtual Machine Scale Set "
+        f"'{scale_set}'.",
     )
 
 
@@ -106,4 +142,13 @@ def subscription_throttled(subscription: str, operation: str, seconds: int) -> A
         "SubscriptionRequestsThrottled",
         f"Number of '{operation}' requests for subscription '{subscription}' exceeded. "
         f"Please try again after '{seconds}' seconds.",
+    )
+
+
+def _no_resource(resource_type: str, resource_group: str, name: str) -> ArmError:
+    return ArmError(
+        404,
+        "ResourceNotFound",
+        f"The Resource '{resource_type}/{name}' under resource group '{resource_group}' was not found. For more "
+        "details please go to https://aka.ms/ARMResourceNotFoundFix",
     )

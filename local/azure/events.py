@@ -1,19 +1,24 @@
 """Building the events that Azure sends about VMs, in both schemas Event Grid can deliver.
 
-Shapes: the documented samples of `Microsoft.Resources.*` and of Azure Resource Notifications.
+Shapes: the documented samples of `Microsoft.Resources.*` and of Azure Resource Notifications. None is about an
+instance of a Uniform scale set. Its operations are named as in Compute's list of operations
+(`Microsoft.Compute/virtualMachineScaleSets/virtualMachines/powerOff/action`), and health events are said to be raised
+for VMs in scale sets as well; that subject and target are the instance, by id and type, is inferred.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal
 from uuid import uuid4
 
+from local.azure.annotations import ANNOTATIONS
 from local.azure.callers import CLIENT_IP, TENANT_ID, Caller
 from local.azure.life import ArmCall
 from local.azure.model import VirtualMachine, azure_time
 
-VM_TYPE = "Microsoft.Compute/virtualMachines"
+Outcome = Literal["Success", "Failure", "Cancel"]
+
 ANNOTATED = "Microsoft.ResourceNotifications.HealthResources.ResourceAnnotated"
 AVAILABILITY_CHANGED = "Microsoft.ResourceNotifications.HealthResources.AvailabilityStatusChanged"
 ARM_API_VERSION = "2026-04-01"
@@ -62,82 +67,29 @@ class ControlPlaneCall:
     """One request to ARM that has come to its end."""
 
     call: ArmCall
+    resource_type: str
+    subscription: str
     caller: Caller
     correlation_id: str
-    succeeded: bool
+    outcome: Outcome
     at: datetime
+    query: str = ""
+    """What the URL's query says before the api-version."""
 
 
-@dataclass(frozen=True, slots=True)
-class Annotation:
-    """A row of the documented table of VM health annotations."""
-
-    reason: str
-    summary: str
-    context: str = "Customer Initiated"
-    category: str = "Not Applicable"
-
-
-_AS_REQUESTED = "as requested by an authorized user or process."
-
-ANNOTATIONS: Mapping[str, Annotation] = {
-    "VirtualMachineAllocated": Annotation(
-        "Setting up", f"This virtual machine is being set up {_AS_REQUESTED}"
-    ),
-    "VirtualMachineConfigurationUpdated": Annotation(
-        "Configuration updated", f"This virtual machine's configuration is being updated {_AS_REQUESTED}"
-    ),
-    "VirtualMachineStartInitiatedByControlPlane": Annotation(
-        "Starting", f"This virtual machine is starting {_AS_REQUESTED}"
-    ),
-    "VirtualMachineStopInitiatedByControlPlane": Annotation(
-        "Stopping", f"This virtual machine is stopping {_AS_REQUESTED}"
-    ),
-    "VirtualMachineRestarted": Annotation("Restarting", f"This virtual machine is rebooting {_AS_REQUESTED}"),
-    "VirtualMachineDeallocationInitiated": Annotation(
-        "Stopping and deallocating", f"This virtual machine is stopped and deallocated {_AS_REQUESTED}"
-    ),
-    "VirtualMachineStoppedInternally": Annotation(
-        "Stopping",
-        "This virtual machine is stopping as requested by an authorized user or process, or due to a guest "
-        "activity from within the virtual machine.",
-    ),
-    "VirtualMachineCrashed": Annotation(
-        "Guest crashed", "This virtual machine is rebooting due to a guest OS crash.", "VM Initiated"
-    ),
-    "VirtualMachinePreempted": Annotation(
-        "Preempted",
-        "This Spot virtual machine was preempted because Azure needed the capacity back.",
-        "Platform Initiated",
-        "Unplanned",
-    ),
-    "VirtualMachineProvisioningTimedOut": Annotation(
-        "Provisioning timed out",
-        "This virtual machine's provisioning failed due to problems with the guest OS.",
-        "Platform Initiated",
-        "Unplanned",
-    ),
-}
-
-
-def resource_event(
-    vm: VirtualMachine, ended: ControlPlaneCall, subject: str, *, is_new: bool = False
-) -> Event:
-    """A `Microsoft.Resources.Resource{Write,Action,Delete}{Success,Failure}` event about a VM.
-
-    The `status` of a failure is not documented; `Failed` is the activity log's word.
-    """
-    operation = f"{VM_TYPE}/{ended.call.action}"
-    data = _resource_data(vm, ended, subject, operation)
+def resource_event(ended: ControlPlaneCall, subject: str, *, is_new: bool = False) -> Event:
+    """A `Microsoft.Resources.Resource{Write,Action,Delete}{Success,Failure,Cancel}` event about a VM or scale set."""
+    data = _resource_data(ended, subject, f"{ended.resource_type}/{ended.call.action}")
     if not is_new:  # documented: only when updating an existing resource or deleting one
         path = "" if ended.call.kind != "Action" else f"/{ended.call.action.removesuffix('/action')}"
+        query = f"{ended.query}api-version={ARM_API_VERSION}"
         data["httpRequest"] = {
             "clientRequestId": str(uuid4()),
             "clientIpAddress": CLIENT_IP,
             "method": ended.call.method,
-            "url": f"https://management.azure.com{subject}{path}?api-version={ARM_API_VERSION}",
+            "url": f"https://management.azure.com{subject}{path}?{query}",
         }
-    return _resources_event(vm, ended, subject, data)
+    return _resources_event(ended, subject, data)
 
 
 def deployment_event(vm: VirtualMachine, ended: ControlPlaneCall) -> Event:
@@ -147,8 +99,8 @@ def deployment_event(vm: VirtualMachine, ended: ControlPlaneCall) -> Event:
         f"/subscriptions/{spec.subscription}/resourceGroups/{spec.resource_group}"
         f"/providers/Microsoft.Resources/deployments/create-{spec.name}"
     )
-    data = _resource_data(vm, ended, subject, "Microsoft.Resources/deployments/write")
-    return _resources_event(vm, ended, subject, {**data, "resourceProvider": "Microsoft.Resources"})
+    data = _resource_data(ended, subject, "Microsoft.Resources/deployments/write")
+    return _resources_event(ended, subject, {**data, "resourceProvider": "Microsoft.Resources"})
 
 
 def annotation_event(vm: VirtualMachine, name: str, at: datetime) -> Event:
@@ -170,32 +122,30 @@ def availability_event(vm: VirtualMachine, before: str, after: str, at: datetime
     return _health_event(vm, at, AVAILABILITY_CHANGED, "availabilityStatuses", "2023-12-01", details)
 
 
-def _resource_data(
-    vm: VirtualMachine, ended: ControlPlaneCall, subject: str, operation: str
-) -> dict[str, Any]:
-    subscription = vm.spec.subscription
+# Only `Succeeded` is documented; the other two are the activity log's words.
+_STATUSES: Mapping[Outcome, str] = {"Success": "Succeeded", "Failure": "Failed", "Cancel": "Canceled"}
+
+
+def _resource_data(ended: ControlPlaneCall, subject: str, operation: str) -> dict[str, Any]:
     return {
-        "authorization": ended.caller.authorization(subject, operation, subscription),
+        "authorization": ended.caller.authorization(subject, operation, ended.subscription),
         "claims": ended.caller.claims(ended.at),
         "correlationId": ended.correlation_id,
         "resourceProvider": "Microsoft.Compute",
         "resourceUri": subject,
         "operationName": operation,
-        "status": "Succeeded" if ended.succeeded else "Failed",
-        "subscriptionId": subscription,
+        "status": _STATUSES[ended.outcome],
+        "subscriptionId": ended.subscription,
         "tenantId": TENANT_ID,
     }
 
 
-def _resources_event(
-    vm: VirtualMachine, ended: ControlPlaneCall, subject: str, data: Mapping[str, Any]
-) -> Event:
-    outcome = "Success" if ended.succeeded else "Failure"
+def _resources_event(ended: ControlPlaneCall, subject: str, data: Mapping[str, Any]) -> Event:
     return Event(
         id=str(uuid4()),
-        type=f"Microsoft.Resources.Resource{ended.call.kind}{outcome}",
+        type=f"Microsoft.Resources.Resource{ended.call.kind}{ended.outcome}",
         subject=subject,
-        subscription=vm.spec.subscription,
+        subscription=ended.subscription,
         at=ended.at,
         data=data,
         data_version="2",
@@ -213,7 +163,7 @@ def _health_event(
             "type": f"Microsoft.ResourceHealth/{kind}",
             "properties": {
                 "targetResourceId": vm.spec.id,
-                "targetResourceType": VM_TYPE,
+                "targetResourceType": vm.spec.type,
                 "occurredTime": occurred_at,
                 **details,
             },

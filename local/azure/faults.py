@@ -11,7 +11,7 @@ from aiohttp import web
 
 from local.azure import errors
 from local.azure.errors import ArmError
-from local.azure.model import azure_time
+from local.azure.model import INSTANCE_TYPE, SCALE_SET_TYPE, VM_TYPE, azure_time
 
 FaultKind = Literal["429", "500", "503", "403", "drop"]
 KINDS: tuple[str, ...] = get_args(FaultKind)
@@ -112,7 +112,14 @@ def _unavailable(_method: str, _path: str, _now: datetime) -> _Answer:
 def _forbidden(method: str, path: str, _now: datetime) -> _Answer:
     verb = {"GET": "read", "PUT": "write", "PATCH": "write", "DELETE": "delete"}.get(method)
     action = verb or f"{path.rsplit('/', 1)[-1]}/action"
-    return errors.not_authorized(f"Microsoft.Compute/virtualMachines/{action}", path).body(), {}
+    return errors.not_authorized(f"{_resource_type(path)}/{action}", path).body(), {}
+
+
+def _resource_type(path: str) -> str:
+    _, scale_set, rest = path.lower().partition("/virtualmachinescalesets/")
+    if not scale_set:
+        return VM_TYPE
+    return INSTANCE_TYPE if "/virtualmachines" in rest else SCALE_SET_TYPE
 
 
 _ANSWERS: Mapping[str, Callable[[str, str, datetime], _Answer]] = {

@@ -1,6 +1,7 @@
 """What ARM shows of a VM's state: the instance view, and the statuses in it.
 
-Keys and their order are those of the recorded response (api-version 2020-12-01).
+Keys and their order are those of the recorded response (api-version 2020-12-01); of an instance of a Uniform scale
+set, those that REST's `VirtualMachineScaleSetVMInstanceView` shares with it, and the domains it always has.
 """
 
 from collections.abc import Mapping
@@ -15,6 +16,7 @@ _DISPLAYED: Mapping[ProvisioningState, str] = {
     ProvisioningState.DELETING: "Deleting",
     ProvisioningState.SUCCEEDED: "Provisioning succeeded",
     ProvisioningState.FAILED: "Provisioning failed",
+    ProvisioningState.CANCELED: "Provisioning canceled",  # no document shows its words
 }
 _OS_PROVISIONING = "OS Provisioning In progress"
 _FAILURE = "Operation abandoned due to internal error. Please try again later."
@@ -49,6 +51,12 @@ def instance_view(vm: VirtualMachine, now: datetime) -> object:
 def os_disk_name(vm: VirtualMachine) -> str:
     """The disk that the VM boots from."""
     return f"{vm.spec.name}_OsDisk_1_{vm.vm_id.replace('-', '')}"
+
+
+def computer_name(vm: VirtualMachine) -> str:
+    """The host name inside the guest; in a Uniform scale set that is the set's, and six digits."""
+    spec = vm.spec
+    return spec.name if spec.instance_id is None else f"{spec.scale_set}{spec.instance_id:0>6}"
 
 
 def boot_diagnostics_uri(vm: VirtualMachine) -> str:
@@ -93,7 +101,7 @@ def whole_instance_view(vm: VirtualMachine, now: datetime) -> dict[str, Any]:
         ready = _status("ProvisioningState/succeeded", "Ready", message="Guest Agent is running")
         plugin = _status("ProvisioningState/succeeded", "Ready", message="Plugin enabled")
         guest = {
-            "computerName": vm.spec.name,
+            "computerName": computer_name(vm),
             "osName": name,
             "osVersion": version,
             "vmAgent": {
@@ -102,7 +110,9 @@ def whole_instance_view(vm: VirtualMachine, now: datetime) -> dict[str, Any]:
                 "extensionHandlers": [{"type": _EXTENSION, "typeHandlerVersion": "2.1.13", "status": plugin}],
             },
         }
+    domains = {"platformUpdateDomain": 0, "platformFaultDomain": 0} if vm.spec.instance_id is not None else {}
     return {
+        **domains,
         **guest,
         "disks": [{"name": os_disk_name(vm), "statuses": [{**done, "time": created}]}],
         "bootDiagnostics": {

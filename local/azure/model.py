@@ -6,6 +6,10 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Literal, TypedDict
 
+VM_TYPE = "Microsoft.Compute/virtualMachines"
+SCALE_SET_TYPE = "Microsoft.Compute/virtualMachineScaleSets"
+INSTANCE_TYPE = f"{SCALE_SET_TYPE}/virtualMachines"
+
 
 class PowerState(StrEnum):
     """What the hypervisor says; the value is the code's tail (`PowerState/<value>`)."""
@@ -26,9 +30,12 @@ class ProvisioningState(StrEnum):
     DELETING = "deleting"
     SUCCEEDED = "succeeded"
     FAILED = "failed"
+    CANCELED = "canceled"
 
 
-SETTLED_PROVISIONING = frozenset({ProvisioningState.SUCCEEDED, ProvisioningState.FAILED})
+SETTLED_PROVISIONING = frozenset(
+    {ProvisioningState.SUCCEEDED, ProvisioningState.FAILED, ProvisioningState.CANCELED}
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,6 +127,10 @@ class VmSpec:
     """Capacity reservation group that the VM draws on."""
     resource_group_in_id: str | None = None
     """The resource group's casing in the ids that ARM returns, where it is not the one given (`TEST_VM`)."""
+    scale_set: str | None = None
+    """Name of the scale set that it is an instance of."""
+    instance_id: str | None = None
+    """Its id in a Uniform scale set. None: an ordinary VM, as instances of a Flexible scale set are."""
 
     def __post_init__(self) -> None:
         """Raise ValueError if the casing given for the ids spells another resource group."""
@@ -130,13 +141,27 @@ class VmSpec:
             )
 
     @property
+    def type(self) -> str:
+        """The resource type."""
+        return VM_TYPE if self.instance_id is None else INSTANCE_TYPE
+
+    @property
     def id(self) -> str:
         """The ARM id, cased as ARM returns it."""
+        if self.instance_id is not None:
+            return f"{self.scale_set_id}/virtualMachines/{self.instance_id}"
+        return f"{self.group_id}/providers/{VM_TYPE}/{self.name}"
+
+    @property
+    def scale_set_id(self) -> str | None:
+        """The ARM id of the scale set that it is an instance of."""
+        return f"{self.group_id}/providers/{SCALE_SET_TYPE}/{self.scale_set}" if self.scale_set else None
+
+    @property
+    def group_id(self) -> str:
+        """The resource group's ARM id, cased as in the ids of what is in it."""
         group = self.resource_group_in_id or self.resource_group
-        return (
-            f"/subscriptions/{self.subscription}/resourceGroups/{group}"
-            f"/providers/Microsoft.Compute/virtualMachines/{self.name}"
-        )
+        return f"/subscriptions/{self.subscription}/resourceGroups/{group}"
 
     @property
     def key(self) -> str:
@@ -169,6 +194,8 @@ class VirtualMachine:
     """The verb of the operation under way."""
     fails_next: str | None = None
     """Error code with which the next operation is to fail."""
+    cancels_next: bool = False
+    """Whether the next operation is to be cancelled."""
     override: Override | None = None
 
     @property

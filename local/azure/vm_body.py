@@ -41,11 +41,18 @@ def spec_from_put(body: object, subscription: str, resource_group: str, name: st
 
 
 def spec_from_patch(body: object, spec: VmSpec) -> VmSpec:
-    """The VM with the tags of the body, which replace all it had. Raises ArmError (400) for any other change."""
+    """The VM with the body's tags, which replace all it had, and size. Raises ArmError (400) for any other change."""
     change = _mapping(body, "the body")
-    if set(change) - {"tags"} or "tags" not in change:
-        raise bad_request(f"The simulated Azure can only PATCH tags; the body has {sorted(change)}.")
-    return replace(spec, tags=_tags(change["tags"]))
+    size = _at(change, "properties", "hardwareProfile", "vmSize")
+    expected: dict[str, Any] = {} if size is None else {"properties": {"hardwareProfile": {"vmSize": size}}}
+    if "tags" in change:
+        expected["tags"] = change["tags"]
+    if change != expected or not expected or not isinstance(size or "", str):
+        raise bad_request(
+            f"The simulated Azure can only PATCH tags and hardwareProfile.vmSize; the body has {sorted(change)}."
+        )
+    tags = _tags(change["tags"]) if "tags" in change else spec.tags
+    return replace(spec, tags=tags, size=size or spec.size)
 
 
 def _mapping(value: object, name: str) -> Mapping[str, Any]:

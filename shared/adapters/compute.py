@@ -3,7 +3,7 @@
 import json
 from typing import TYPE_CHECKING, cast
 
-from azure.core.exceptions import AzureError, HttpResponseError, ResourceNotFoundError
+from azure.core.exceptions import AzureError, HttpResponseError
 from azure.core.pipeline.policies import RequestIdPolicy, UserAgentPolicy
 from azure.core.rest import AsyncHttpResponse
 from azure.mgmt.compute.aio import ComputeManagementClient
@@ -23,13 +23,16 @@ if TYPE_CHECKING:
     from azure.core.rest import HttpRequest
 
 READ = "Microsoft.Compute/virtualMachines/read"
-"""The one permission that a look needs."""
+READ_INSTANCE = "Microsoft.Compute/virtualMachineScaleSets/virtualMachines/read"
+"""The one permission that a look needs: at a VM, and at an instance of a Uniform scale set."""
 
 CONNECT_SECONDS, READ_SECONDS = 5.0, 10.0
 LOOK_SECONDS = 20.0
 """For a whole look, token and tries included: Event Grid waits 30 s for what else there is to do as well."""
 
-_GONE = ("ResourceNotFound", "ResourceGroupNotFound")
+_GONE = ("ResourceNotFound", "ResourceGroupNotFound", "NotFound")
+_INSTANCE_GONE = (*_GONE, "ParentResourceNotFound")
+_NO_INSTANCE = "is not an active virtual machine scale set vm instanceid"
 
 
 class ComputeVms:
@@ -62,7 +65,7 @@ class ComputeVms:
         try:
             response = await exchange(lambda: self._get(vm), seconds=LOOK_SECONDS)
         except (AzureError, TimeoutError) as error:
-            if _is_gone(error):
+            if _is_gone(vm, error):
                 return Gone(vm, observed_at)
             raise _fault(vm, error) from error
         try:
@@ -79,10 +82,16 @@ class ComputeVms:
 
         Asked for as a stream, it is not made into the SDK's model of a VM, which takes half of a look's CPU time.
         """
-        operations = self._client(vm.subscription).virtual_machines
-        answer = await operations.get(
-            vm.resource_group, vm.name, expand="instanceView", stream=True, cls=_response
-        )
+        client = self._client(vm.subscription)
+        answer: object
+        if vm.instance:
+            answer = await client.virtual_machine_scale_set_vms.get(
+                vm.resource_group, *vm.instance, expand="instanceView", stream=True, cls=_response
+            )
+        else:
+            answer = await client.virtual_machines.get(
+                vm.resource_group, vm.name, expand="instanceView", stream=True, cls=_response
+            )
         async with cast("AsyncHttpResponse", answer) as response:
             await response.read()
         return response
@@ -120,22 +129,42 @@ def _response(
     return answer.http_response
 
 
-def _is_gone(error: Exception) -> bool:
-    """Whether ARM itself says that there is no such VM.
+def _is_gone(vm: VmId, error: Exception) -> bool:
+    """Whether Azure itself says that there is no such VM.
 
     Any other 404 is no such fact: a subscription that was moved or that the identity lost sight of
     (`SubscriptionNotFound`), a proxy's page, a wrong endpoint. A VM taken for gone would end its episode.
+
+    `NotFound` is Compute's own word, where ARM still knows what Compute has deleted (apcera/libretto#54).
+
+    Of an instance, two more answers are certain. ARM says 404 `ParentResourceNotFound` where the set is gone.
+    Where the set is there, ARM does not know its instances and Compute answers; its word for an id that is none is
+    `InvalidParameter`, "The provided instanceId 3 is not an active Virtual Machine Scale Set VM instanceId", with
+    400. Public records show that for writes; for a GET there is none, so any other answer is left an error.
     """
-    return isinstance(error, ResourceNotFoundError) and error.error is not None and error.error.code in _GONE
+    if not isinstance(error, HttpResponseError) or error.error is None:
+        return False
+    code, text = error.error.code, str(error.error.message).lower()
+    if error.status_code == 404 and code in _codes(vm):
+        return True
+    told = vm.instance and error.status_code in {400, 404} and code == "InvalidParameter"
+    return bool(told) and _NO_INSTANCE in text
+
+
+def _codes(vm: VmId) -> tuple[str, ...]:
+    """The codes of a 404 that mean that the VM is gone."""
+    return _INSTANCE_GONE if vm.instance else _GONE
 
 
 def _fault(vm: VmId, error: AzureError | TimeoutError) -> PortError:
     fault = port_error(f"ARM, GET {vm}", error)
     match error:
         case HttpResponseError(status_code=403):
-            return Refused(f"{fault} (the app's identity needs {READ} on subscription {vm.subscription})")
+            action = READ_INSTANCE if vm.instance else READ
+            return Refused(f"{fault} (the app's identity needs {action} on subscription {vm.subscription})")
         case HttpResponseError(status_code=404):
-            return Refused(f"{fault} (not taken for a VM that is gone: expected {' or '.join(_GONE)})")
+            expected = " or ".join(_codes(vm))
+            return Refused(f"{fault} (not taken for a VM that is gone: expected {expected})")
     return fault
 
 

@@ -20,6 +20,8 @@ class Model:
     os_type: str | None = None
     priority: str | None = None
     """`Regular`, `Low` or `Spot`; Azure leaves it out for Regular."""
+    scale_set: str | None = None
+    """Name of the scale set that the VM is an instance of, lower-case; None: it stands alone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +50,7 @@ class Gone:
 
 
 def read_vm(vm: VmId, body: object, observed_at: datetime) -> Observation:
-    """Read the JSON of GET …/virtualMachines/{name}?$expand=instanceView.
+    """Read the JSON of a GET with `$expand=instanceView`, of a VM or of an instance of a Uniform scale set.
 
     A part that is missing is None, a power state that is missing is unknown; a part of the wrong type is
     `Malformed`. Only the view's top-level statuses are read: agents, disks and extensions have their own
@@ -63,6 +65,8 @@ def read_vm(vm: VmId, body: object, observed_at: datetime) -> Observation:
         _object(properties.get("storageProfile"), "storageProfile").get("osDisk"), "storageProfile.osDisk"
     )
     hardware = _object(properties.get("hardwareProfile"), "hardwareProfile")
+    # The size of a Uniform instance is its set's, and is told beside the properties.
+    sku = _object(model.get("sku"), "sku")
     return Observation(
         vm=vm,
         observed_at=observed_at,
@@ -70,9 +74,11 @@ def read_vm(vm: VmId, body: object, observed_at: datetime) -> Observation:
         model=Model(
             uid=_text(properties.get("vmId"), "properties.vmId"),
             location=_text(model.get("location"), "location"),
-            size=_text(hardware.get("vmSize"), "hardwareProfile.vmSize"),
+            size=_text(hardware.get("vmSize"), "hardwareProfile.vmSize")
+            or _text(sku.get("name"), "sku.name"),
             os_type=_text(disk.get("osType"), "osDisk.osType"),
             priority=_text(properties.get("priority"), "properties.priority"),
+            scale_set=_scale_set(vm, properties),
         ),
         tags={
             key: value
@@ -80,6 +86,15 @@ def read_vm(vm: VmId, body: object, observed_at: datetime) -> Observation:
             if isinstance(key, str) and isinstance(value, str)
         },
     )
+
+
+def _scale_set(vm: VmId, properties: Mapping[object, object]) -> str | None:
+    """The set's name: in the id of a Uniform instance, in the model of a Flexible one."""
+    if vm.instance:
+        return vm.instance[0]
+    joined = _object(properties.get("virtualMachineScaleSet"), "virtualMachineScaleSet")
+    set_id = _text(joined.get("id"), "virtualMachineScaleSet.id") or ""
+    return set_id.removesuffix("/").rpartition("/")[2].lower() or None
 
 
 def _object(value: object, where: str) -> Mapping[object, object]:

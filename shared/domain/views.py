@@ -26,6 +26,7 @@ def vm_view(record: Record) -> dict[str, object]:
         "subscription": record.vm.subscription,
         "resource_group": record.vm.resource_group,
         "name": record.vm.name,
+        "scale_set": record.model.scale_set,
         "location": record.model.location,
         "size": record.model.size,
         "os_type": record.model.os_type,

@@ -29,6 +29,8 @@ from tests.contracts.fleet import NOON
 SUBSCRIPTION = "00000000-0000-4000-8000-000000000001"
 OTHER_SUBSCRIPTION = "00000000-0000-4000-8000-000000000002"
 VM = VmId.of(SUBSCRIPTION, "rg-shop", "web-1")
+INSTANCE = VmId.of(SUBSCRIPTION, "rg-shop", "farm~3")
+SET = f"/subscriptions/{SUBSCRIPTION}/resourceGroups/rg-shop/providers/Microsoft.Compute/virtualMachineScaleSets/Farm"
 SAMPLES = Path(__file__).parents[1] / "data" / "samples"
 GOOD = json.dumps({"id": str(VM), "properties": {}})
 
@@ -120,6 +122,183 @@ class TestContract:
 
     async def test_a_vm_that_is_not_there_is_gone(self, fleet: Fleet) -> None:
         assert await fleet.source.look(VM) == Gone(VM, NOON)
+
+
+class TestScaleSets:
+    @pytest.mark.parametrize("state", ["running", "stopped", "deallocated"])
+    async def test_an_instance_of_a_uniform_set_is_seen_as_it_is(
+        self, azure: SimulatedAzure, vms: ComputeVms, state: str
+    ) -> None:
+        options = {"location": "northeurope", "size": "Standard_D4s_v5", "os_type": "Windows", "tags": TAGS}
+        azure.add_scale_set(SUBSCRIPTION, "rg-shop", "Farm", instances=4, state=state, **options)  # type: ignore[arg-type]
+        seen = await vms.look(INSTANCE)
+        assert isinstance(seen, Observation)
+        assert (seen.vm, seen.observed_at) == (INSTANCE, NOON)
+        assert (seen.reading.power_state, seen.reading.settled) == (PowerState(state), True)
+        assert seen.model.uid == azure.vm(str(INSTANCE)).vm_id
+        assert replace(seen.model, uid="uid") == replace(MODEL, priority=None, scale_set="farm")
+        assert seen.tags == TAGS
+
+    async def test_an_instance_of_a_flexible_set_is_a_vm_that_names_its_set(
+        self, azure: SimulatedAzure, vms: ComputeVms
+    ) -> None:
+        [vm_id] = azure.add_scale_set(
+            SUBSCRIPTION, "rg-shop", "Farm", mode="Flexible", size="Standard_D4s_v5"
+        )
+        vm = parse_vm_id(vm_id)
+        assert vm
+        assert vm.instance is None
+        seen = await vms.look(vm)
+        assert isinstance(seen, Observation)
+        assert (seen.model.scale_set, seen.model.size) == ("farm", "Standard_D4s_v5")
+
+    async def test_a_look_is_one_get_of_the_instance_and_its_view(
+        self, azure: SimulatedAzure, vms: ComputeVms
+    ) -> None:
+        azure.add_scale_set(SUBSCRIPTION, "rg-shop", "farm", instances=4)
+        await vms.look(INSTANCE)
+        (request,) = azure.requests
+        assert (request.operation, request.path.lower()) == ("instance.get", str(INSTANCE))
+        assert request.query["$expand"] == "instanceView"
+
+    async def test_an_instance_a_set_or_a_group_that_is_not_there_is_gone(
+        self, azure: SimulatedAzure, vms: ComputeVms
+    ) -> None:
+        assert await vms.look(INSTANCE) == Gone(INSTANCE, NOON)
+        azure.add_vm(SUBSCRIPTION, "rg-shop", "web-1")
+        assert await vms.look(INSTANCE) == Gone(INSTANCE, NOON)
+        azure.add_scale_set(SUBSCRIPTION, "rg-shop", "farm", instances=3)
+        assert await vms.look(INSTANCE) == Gone(INSTANCE, NOON)
+        assert azure.arm.counts() == {"instance.get": 3}
+
+    NO_INSTANCE = "The provided instanceId 3 is not an active Virtual Machine Scale Set VM instanceId."
+
+    @pytest.mark.parametrize(
+        ("status", "code", "text"),
+        [
+            (404, "ResourceNotFound", "no such"),
+            (404, "ResourceGroupNotFound", "no such"),
+            (404, "ParentResourceNotFound", "no such"),
+            (404, "NotFound", "The entity was not found."),
+            (400, "InvalidParameter", NO_INSTANCE),
+            (404, "InvalidParameter", NO_INSTANCE),
+        ],
+    )
+    async def test_what_is_certain_of_an_instance(
+        self, arm: Canned, canned_vms: ComputeVms, status: int, code: str, text: str
+    ) -> None:
+        arm.answer(said(status, json.dumps({"error": {"code": code, "message": text}})))
+        assert await canned_vms.look(INSTANCE) == Gone(INSTANCE, NOON)
+        assert len(arm.requests) == 1
+
+    @pytest.mark.parametrize(
+        ("vm", "status", "code", "text"),
+        [
+            (INSTANCE, 400, "InvalidParameter", "The value of parameter $expand is invalid."),
+            (INSTANCE, 400, "BadRequest", NO_INSTANCE),
+            (INSTANCE, 400, "ParentResourceNotFound", "no such"),
+            (INSTANCE, 403, "InvalidParameter", NO_INSTANCE),
+            (INSTANCE, 404, "SubscriptionNotFound", "no such"),
+            (VM, 404, "ParentResourceNotFound", "no such"),
+            (VM, 400, "InvalidParameter", NO_INSTANCE),
+            (VM, 400, "ResourceNotFound", "no such"),
+        ],
+    )
+    async def test_what_is_not_certain_is_an_error(
+        self, arm: Canned, canned_vms: ComputeVms, vm: VmId, status: int, code: str, text: str
+    ) -> None:
+        arm.answer(said(status, json.dumps({"error": {"code": code, "message": text}})))
+        with pytest.raises(Refused, match=f"HTTP {status} {code}"):
+            await canned_vms.look(vm)
+
+    async def test_a_404_that_is_not_certain_says_what_would_be(
+        self, arm: Canned, canned_vms: ComputeVms
+    ) -> None:
+        arm.answer(said(404, json.dumps({"error": {"code": "ResourceTypeNotFound", "message": "?"}})))
+        with pytest.raises(
+            Refused, match="ResourceNotFound or ResourceGroupNotFound or NotFound or ParentResourceNotFound"
+        ):
+            await canned_vms.look(INSTANCE)
+
+    async def test_a_flexible_set_asked_for_an_instance_is_refused(
+        self, azure: SimulatedAzure, vms: ComputeVms
+    ) -> None:
+        azure.add_scale_set(SUBSCRIPTION, "rg-shop", "farm", mode="Flexible")
+        with pytest.raises(Refused, match="400 BadRequest"):
+            await vms.look(INSTANCE)
+
+    async def test_a_refusal_names_the_permission_on_instances(
+        self, azure: SimulatedAzure, vms: ComputeVms
+    ) -> None:
+        azure.inject(Fault(kind="403"))
+        action = "Microsoft.Compute/virtualMachineScaleSets/virtualMachines/read"
+        with pytest.raises(Refused, match=f"needs {action} on subscription {SUBSCRIPTION}") as raised:
+            await vms.look(INSTANCE)
+        assert f"perform action '{action}'" in str(raised.value)
+
+    @pytest.mark.parametrize(
+        ("properties", "more", "expected"),
+        [
+            ({}, {"sku": {"name": "Standard_B1s"}}, ("Standard_B1s", "farm")),
+            ({"hardwareProfile": {}}, {"sku": {"name": "Standard_B1s"}}, ("Standard_B1s", "farm")),
+            ({"hardwareProfile": {"vmSize": "S1"}}, {"sku": {"name": "S2"}}, ("S1", "farm")),
+            ({"virtualMachineScaleSet": {"id": f"{SET}-2"}}, {"sku": {}}, (None, "farm")),
+            (
+                {
+                    "resilientVMDeletionStatus": "Failed",
+                    "latestModelApplied": False,
+                    "protectionPolicy": {"protectFromScaleIn": True},
+                },
+                {"instanceId": "3", "sku": None},
+                (None, "farm"),
+            ),
+        ],
+    )
+    async def test_where_size_and_set_of_an_instance_are_read(
+        self,
+        arm: Canned,
+        canned_vms: ComputeVms,
+        properties: object,
+        more: dict[str, object],
+        expected: tuple[str | None, str],
+    ) -> None:
+        arm.answer(said(200, json.dumps({"properties": properties, **more})))
+        seen = await canned_vms.look(INSTANCE)
+        assert isinstance(seen, Observation)
+        assert (seen.model.size, seen.model.scale_set) == expected
+
+    @pytest.mark.parametrize(
+        ("joined", "expected"),
+        [
+            (None, None),
+            ({}, None),
+            ({"id": None}, None),
+            ({"id": ""}, None),
+            ({"id": SET}, "farm"),
+            ({"id": f"{SET}/"}, "farm"),
+        ],
+    )
+    async def test_where_the_set_of_a_vm_is_read(
+        self, arm: Canned, canned_vms: ComputeVms, joined: object, expected: str | None
+    ) -> None:
+        arm.answer(said(200, json.dumps({"properties": {"virtualMachineScaleSet": joined}})))
+        seen = await canned_vms.look(VM)
+        assert isinstance(seen, Observation)
+        assert seen.model.scale_set == expected
+
+    @pytest.mark.parametrize(
+        "body",
+        [
+            {"properties": {"virtualMachineScaleSet": SET}},
+            {"properties": {"virtualMachineScaleSet": {"id": 1}}},
+            {"properties": {}, "sku": "Standard_B1s"},
+            {"properties": {}, "sku": {"name": []}},
+        ],
+    )
+    async def test_parts_of_the_wrong_type(self, arm: Canned, canned_vms: ComputeVms, body: object) -> None:
+        arm.answer(said(200, json.dumps(body)))
+        with pytest.raises(Malformed, match=f"^{VM}: ARM's answer: expected "):
+            await canned_vms.look(VM)
 
 
 class TestRecorded:

@@ -12,6 +12,7 @@ import aiohttp
 from local.azure.server import SimulatedAzure
 from local.azure.settings import DEFAULT_SUBSCRIPTION
 from local.host.process import HostProcess
+from shared.domain.ids import parse_vm_id
 from tests.eventually import eventually
 
 WEBHOOK = "/runtime/webhooks/eventgrid?functionName=vm_event"
@@ -47,8 +48,9 @@ class App:
 
     async def vm(self, vm_id: str) -> dict[str, Any]:
         """A VM's page; empty while there is no record."""
-        _, _, subscription, _, group, *_, name = vm_id.split("/")
-        status, body = await self.get(f"/api/vms/{subscription}/{group}/{name}")
+        vm = parse_vm_id(vm_id)
+        assert vm
+        status, body = await self.get(f"/api/vms/{vm.subscription}/{vm.resource_group}/{vm.name}")
         return body if status == 200 else {}
 
     async def counts(self) -> dict[str, int]:

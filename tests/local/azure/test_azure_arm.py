@@ -215,6 +215,52 @@ async def test_create_and_update(azure: SimulatedAzure, compute: ComputeManageme
     assert (caught.value.status_code, code_of(caught.value)) == (400, "InvalidParameter")
 
 
+async def test_a_resize(azure: SimulatedAzure, compute: ComputeManagementClient) -> None:
+    azure.add_vm(SUB, "rg", "vm-1", tags={"a": "b"})
+    body = {"properties": {"hardwareProfile": {"vmSize": "Standard_D4s_v5"}}}
+
+    resized = await (await compute.virtual_machines.begin_update("rg", "vm-1", body)).result()  # type: ignore[call-overload]
+
+    assert resized["properties"]["hardwareProfile"] == {"vmSize": "Standard_D4s_v5"}
+    assert resized.tags == {"a": "b"}
+    assert await power_of(compute, "rg", "vm-1") == ["ProvisioningState/succeeded", "PowerState/running"]
+
+
+@pytest.mark.parametrize(
+    "properties", [{"hardwareProfile": {"vmSize": 4}}, {"hardwareProfile": {}}, {"priority": "Spot"}, {}]
+)
+async def test_another_patch_is_refused(
+    azure: SimulatedAzure, compute: ComputeManagementClient, properties: object
+) -> None:
+    azure.add_vm(SUB, "rg", "vm-1")
+    with pytest.raises(HttpResponseError, match=r"can only PATCH tags and hardwareProfile\.vmSize"):
+        await compute.virtual_machines.begin_update("rg", "vm-1", {"properties": properties})  # type: ignore[call-overload]
+
+
+async def test_redeploy_reapply_and_reimage(azure: SimulatedAzure, compute: ComputeManagementClient) -> None:
+    azure.add_vm(SUB, "rg", "vm-1")
+    vms = compute.virtual_machines
+
+    for begin in (vms.begin_redeploy, vms.begin_reapply, vms.begin_reimage):
+        await (await begin("rg", "vm-1")).result()
+
+    assert await power_of(compute, "rg", "vm-1") == ["ProvisioningState/succeeded", "PowerState/running"]
+    assert {"redeploy", "reapply", "reimage"} <= set(azure.arm.counts())
+
+
+async def test_an_operation_that_is_cancelled(
+    azure: SimulatedAzure, compute: ComputeManagementClient
+) -> None:
+    azure.cancel_next(azure.add_vm(SUB, "rg", "vm-1"))
+
+    poller = await compute.virtual_machines.begin_power_off("rg", "vm-1")
+    with pytest.raises(HttpResponseError, match="OperationCanceled"):
+        await poller.result()
+
+    assert poller.status() == "Canceled"
+    assert await power_of(compute, "rg", "vm-1") == ["ProvisioningState/canceled", "PowerState/running"]
+
+
 async def test_an_operation_that_fails(azure: SimulatedAzure, compute: ComputeManagementClient) -> None:
     vm_id = azure.add_vm(SUB, "rg", "vm-1")
     azure.fail_next(vm_id, "AllocationFailed")

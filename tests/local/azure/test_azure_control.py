@@ -1,3 +1,4 @@
+import re
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -13,6 +14,8 @@ from tests.local.azure.receiver import Receiver
 type Call = Callable[..., Awaitable[Any]]
 
 VM = {"subscription": SUB, "resource_group": "rg", "name": "vm-1"}
+COMPUTE = f"/subscriptions/{SUB}/resourceGroups/rg/providers/Microsoft.Compute"
+ID, SET = f"{COMPUTE}/virtualMachines/vm-1", f"{COMPUTE}/virtualMachineScaleSets/farm"
 
 
 @pytest.fixture
@@ -109,9 +112,19 @@ async def test_events_out_and_in(
     [
         ("vms", {"name": "vm-1"}, 400, "subscription"),
         ("vms", {**VM, "state": "off"}, 400, "expected running, stopped or deallocated"),
-        ("vms/stop", {"id": "x"}, 400, "verb is 'stop'; expected create, deallocate"),
+        ("vms/stop", {"id": "x"}, 400, "verb is 'stop'; expected create, annotate, cancel_next"),
         ("vms/start", {}, 400, "needs the VM's 'id'"),
         ("vms/start", {"id": "/subscriptions/x"}, 404, "ResourceNotFound"),
+        (
+            "vms/annotate",
+            {"id": ID, "name": "x"},
+            400,
+            "annotation is 'x'; expected one of AccelnetUnhealthy",
+        ),
+        ("scale-sets", {**VM, "mode": "Both"}, 400, "expected one of Uniform, Flexible"),
+        ("scale-sets/start", {}, 400, "needs the scale set's 'id'"),
+        ("scale-sets/start", {"id": f"{SET}"}, 404, "virtualMachineScaleSets/farm' under"),
+        ("scale-sets/delete", {"id": f"{SET}"}, 400, "verb is 'delete'; expected one of deallocate"),
         ("faults", {"kind": "teapot"}, 400, "fault kind is 'teapot'"),
         ("topic/mode", {"mode": "well"}, 400, "topic mode is 'well'"),
         ("subscriptions", {"endpoint": "http://127.0.0.1:1/"}, 400, "handshake"),
@@ -125,6 +138,35 @@ async def test_what_is_amiss_is_said_in_one_line(
 
     assert problem in answer["error"]
     assert "\n" not in answer["error"]
+
+
+async def test_a_scale_set(call: Call) -> None:
+    body = {**VM, "name": "farm", "instances": 2, "since": "2026-09-01T00:00:00+00:00"}
+    ids = (await call("POST", "scale-sets", 201, **body))["ids"]
+    await call("POST", "scale-sets/power_off", 202, id=SET, instance_ids=["1"], by=None)
+    await call("POST", "settle")
+
+    vms = (await call("GET", "vms"))["vms"]
+    assert ids == [f"{SET}/virtualMachines/0", f"{SET}/virtualMachines/1"]
+    assert [(vm["id"], vm["name"], vm["power"]) for vm in vms] == [
+        (ids[0], "farm_0", "running"),
+        (ids[1], "farm_1", "stopped"),
+    ]
+    assert vms[0]["history"][0]["at"] == "2026-09-01T00:00:00+00:00"
+
+
+async def test_every_verb_in_the_table_is_one(azure: SimulatedAzure, call: Call) -> None:
+    table = (control.__doc__ or "").partition("Verbs on VMs: ")[2].partition("Anything amiss")[0]
+    vm_verbs, _, set_verbs = table.partition("Verbs on scale sets:")
+    refused = await call("POST", "vms/nonsense", 400, id=ID)
+    refused_on_sets = await call("POST", "scale-sets/nonsense", 400, id=SET)
+
+    known = refused["error"].partition("expected ")[2].split(", ")
+    parameters = {"hibernate", "size", "tags", "by", "name", "code", "raw", "state"}
+    assert set(known) == set(re.findall(r"`([a-z_]+)`", vm_verbs)) - parameters
+    assert all(hasattr(azure, verb) for verb in known)
+    known_on_sets = refused_on_sets["error"].partition("expected one of ")[2].split(", ")
+    assert set(known_on_sets) == set(re.findall(r"`([a-z_]+)`", set_verbs))
 
 
 def test_every_route_is_in_the_table(azure: SimulatedAzure) -> None:

@@ -6,6 +6,7 @@ from typing import Any
 
 import aiohttp
 import pytest
+from azure.mgmt.compute import models
 
 from local.azure.handshake import Schema
 from local.azure.instance_view import statuses
@@ -55,6 +56,40 @@ async def test_get_with_instance_view(
     recorded = sample("arm-vm-get-expand-instanceview.running.recorded.json")
     assert outside(paths(ours), *FREE_FORM) == outside(paths(recorded), *FREE_FORM)
     assert list(ours) == list(recorded)
+
+
+async def test_an_instance_of_a_uniform_scale_set(
+    azure: SimulatedAzure, http: aiohttp.ClientSession, sample: Sample
+) -> None:
+    [vm_id] = azure.add_scale_set(
+        SUB, "rg", "farm", tags={"a": "b"}, license_type="Windows_Server", zones=("1",)
+    )
+
+    ours = await fetch(http, f"{azure.url}{vm_id}?api-version=2026-04-01&$expand=instanceView")
+
+    # A list of instances as a user of Azure published it: MicrosoftDocs/azure-docs, issue 94444.
+    published = ["name", "id", "type", "location", "instanceId", "sku", "properties"]
+    assert [key for key in ours if key in published] == published
+    assert list(ours["properties"])[:3] == [
+        "latestModelApplied",
+        "modelDefinitionApplied",
+        "networkProfileConfiguration",
+    ]
+    # Beyond that, nothing that the SDK's model of the answer does not know.
+    assert unknown(ours, models.VirtualMachineScaleSetVM) == set()
+    assert unknown(ours["properties"], models.VirtualMachineScaleSetVMProperties) == set()
+    view = ours["properties"]["instanceView"]
+    assert unknown(view, models.VirtualMachineScaleSetVMInstanceView) == set()
+    ordinary = sample("arm-vm-instanceview.running.recorded.json")
+    assert set(view) - set(ordinary) == {"platformUpdateDomain", "platformFaultDomain"}
+    alone = await fetch(http, f"{azure.url}{vm_id}/instanceView?api-version=2026-04-01")
+    assert paths(alone) == paths(view)
+
+
+def unknown(answer: dict[str, Any], model: type[Any]) -> set[str]:
+    """The keys that the SDK's model of an answer does not have."""
+    model()  # the names are gathered at the first use
+    return set(answer) - {field._rest_name for field in model._attr_to_rest_field.values()}
 
 
 async def test_instance_view(azure: SimulatedAzure, http: aiohttp.ClientSession, sample: Sample) -> None:
@@ -179,6 +214,18 @@ async def test_a_failure_is_shown_as_documented(azure: SimulatedAzure, sample: S
 
     documented = sample("instanceview-statuses.by-state.docs.json")["failed"][0]
     assert {**statuses(azure.vm(vm_id))[0], "time": "time"} == documented
+
+
+async def test_a_cancellation_is_shown(azure: SimulatedAzure) -> None:
+    vm_id = azure.add_vm(SUB, "rg", "vm-1")
+    azure.cancel_next(vm_id)
+    await azure.restart(vm_id)
+
+    assert in_words(statuses(azure.vm(vm_id)))[0] == (
+        "ProvisioningState/canceled",
+        "Info",
+        "Provisioning canceled",
+    )
 
 
 def in_words(rows: list[dict[str, str]]) -> list[tuple[str, str, str]]:

@@ -1,0 +1,76 @@
+"""ARM's routes as rows of tables, and what their handlers have in common."""
+
+import re
+from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from aiohttp import web
+
+from local.azure import errors
+from local.azure.model import VirtualMachine
+
+type Handler = Callable[[web.Request, re.Match[str]], Awaitable[web.Response]]
+
+SUBSCRIPTION = "/subscriptions/{subscription}"
+GROUP = f"{SUBSCRIPTION}/resourceGroups/{{group}}"
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """One row of a route table; paths are compared in any letter case, as ARM does."""
+
+    method: str
+    pattern: re.Pattern[str]
+    name: str
+    """What the request log and its counters call it."""
+    answer: Handler
+
+
+def route(method: str, path: str, name: str, answer: Handler) -> Route:
+    """A row; the path's `{parts}` are groups of its pattern, as `(?P<id>…)` makes a longer part one."""
+    pattern = re.sub(r"\{(\w+)\}", r"(?P<\1>[^/]+)", path)
+    return Route(method, re.compile(pattern, re.IGNORECASE), name, answer)
+
+
+def flag(request: web.Request, name: str) -> bool:
+    """A query parameter that is true or false, false by default. Raises ArmError (400) for another word."""
+    text = request.query.get(name, "false").lower()
+    if text not in {"true", "false"}:
+        raise errors.bad_request(
+            f"The value of the query parameter {name} is {text!r}; expected true or false."
+        )
+    return text == "true"
+
+
+def wants_instance_view(request: web.Request) -> bool:
+    """Whether `$expand` asks for the instance view."""
+    return request.query.get("$expand", "").lower() == "instanceview"
+
+
+async def json_body(request: web.Request) -> object:
+    """The body. Raises ArmError (400) if it is not JSON."""
+    try:
+        body: object = await request.json()
+    except ValueError as error:
+        raise errors.bad_request(f"The request content was invalid: {error}.") from error
+    return body
+
+
+def page(
+    request: web.Request,
+    vms: Iterable[VirtualMachine],
+    row: Callable[[VirtualMachine], object],
+    size: int,
+) -> web.Response:
+    """One page of a list, by id.
+
+    The skip token is the last id shown, so that nothing is missed when VMs come and go between pages.
+    """
+    last_shown = request.query.get("$skiptoken", "")
+    left = sorted((vm for vm in vms if vm.spec.key > last_shown), key=lambda vm: vm.spec.key)
+    shown = left[:size]
+    body: dict[str, Any] = {"value": [row(vm) for vm in shown]}
+    if len(left) > len(shown):
+        body["nextLink"] = str(request.url.update_query({"$skiptoken": shown[-1].spec.key}))
+    return web.json_response(body)

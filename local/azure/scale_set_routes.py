@@ -1,0 +1,68 @@
+"""ARM's routes for scale sets as a whole: the list of a Uniform one's instances, and operations on many at once."""
+
+import re
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from functools import partial
+
+from aiohttp import web
+
+from local.azure import errors, views
+from local.azure.compute import Compute
+from local.azure.life import INSTANCE_ACTIONS, Verb
+from local.azure.long_running import LongRunning
+from local.azure.model import SCALE_SET_TYPE, VirtualMachine
+from local.azure.routing import GROUP, Route, json_body, page, route, wants_instance_view
+
+_SET = f"(?P<id>{GROUP}/providers/{SCALE_SET_TYPE}/{{set}})"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScaleSetRoutes:
+    """The handlers. Each may raise ArmError."""
+
+    compute: Compute
+    long_running: LongRunning
+    page_size: int
+
+    def routes(self) -> tuple[Route, ...]:
+        """The route table."""
+        return (
+            route("GET", f"{_SET}/virtualMachines", "scaleSet.list", self.list_instances),
+            *(
+                route("POST", f"{_SET}/{word}", f"scaleSet.{word}", partial(self.act, verb))
+                for word, verb in INSTANCE_ACTIONS.items()
+            ),
+        )
+
+    async def list_instances(self, request: web.Request, match: re.Match[str]) -> web.Response:
+        """The instances of a Uniform scale set, page by page; with `$expand=instanceView` their instance views."""
+        self._check_group(match)
+        vms = self.compute.members(self.compute.uniform_set(match["id"]))
+        expanded, now = wants_instance_view(request), self.compute.clock()
+
+        def row(vm: VirtualMachine) -> object:
+            return views.model(vm, with_instance_view=expanded, now=now)
+
+        return page(request, vms, row, self.page_size)
+
+    async def act(self, verb: Verb, request: web.Request, match: re.Match[str]) -> web.Response:
+        """Begin an operation on the instances that the body's `instanceIds` names, or on all."""
+        self._check_group(match)
+        scale_set = self.compute.scale_set(match["id"])
+        body = await json_body(request) if request.can_read_body else {}
+        vms = self.compute.members(scale_set, _instance_ids(body))
+        return self.long_running.begun(request, self.compute.begin_on_set(verb, scale_set, vms))
+
+    def _check_group(self, match: re.Match[str]) -> None:
+        self.compute.check_group(match["subscription"], match["group"])
+
+
+def _instance_ids(body: object) -> Collection[str] | None:
+    """The ids that a body names; None for all. Raises ArmError (400)."""
+    ids = body.get("instanceIds") if isinstance(body, Mapping) else body
+    if ids is None:
+        return None
+    if not isinstance(ids, list) or not all(isinstance(each, str) for each in ids):
+        raise errors.bad_request("instanceIds must be a JSON array of texts.")
+    return ids
