@@ -85,6 +85,37 @@ async def test_a_guest_shutdown_is_known_by_its_annotation_alone(storage: str) -
         assert "from inside the guest" in flagged["reason"]
 
 
+async def test_os_provisioning_that_fails_is_flagged_and_cleared_when_azure_recovers(storage: str) -> None:
+    async with (
+        SimulatedAzure(operation_seconds=0.3) as azure,
+        HostProcess(settings_for(storage, azure)) as host,
+        aiohttp.ClientSession(host.url) as http,
+    ):
+        app = App(host, http)
+        await azure.subscribe(host.url + WEBHOOK)
+        vm = azure.add_vm(DEFAULT_SUBSCRIPTION, "rg-failed", "failed")
+        await azure.fail_provisioning(vm)
+        flagged = await app.flagged(vm)
+        assert flagged["flag"]["kind"] == "failed_provisioning"
+        assert (flagged["power_state"], flagged["billed"]) == ("running", True)
+        assert flagged["error_code"] == "OSProvisioningTimedOut"
+        assert "billed all the same" in flagged["reason"]
+
+        await azure.recover_provisioning(vm)
+        # Azure does it by itself and tells no one: this is the sweep's part, played by hand.
+        await app.post([power_off_event(vm, eventType="Microsoft.Resources.ResourceActionFailure")])
+        assert (await app.vm(vm))["flag"] is None
+
+        async def told() -> bool:
+            return len(azure.topic_events) == 2
+
+        assert await eventually(told)
+        assert [event["type"] for event in azure.topic_events] == [
+            "Stopgap.Vm.ProvisioningFailed",
+            "Stopgap.Vm.FlagCleared",
+        ]
+
+
 async def test_a_kill_between_save_and_act_costs_neither_flag_nor_notice() -> None:
     async with Azurite() as own, SimulatedAzure() as azure:
         settings = settings_for(own.connection_string, azure)
