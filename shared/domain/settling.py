@@ -93,7 +93,8 @@ def settle(record: Record) -> Record:
         since=record.appeared_at,
         since_source=Source.OBSERVED,
         seen_at=record.observed_at,
-        not_before=record.not_before,
+        # Nor before the state that it follows, though that be only a guess at when the VM of before was deleted.
+        not_before=max((at for at in (record.not_before, before and before.since) if at), default=None),
     )
     if heard and heard.leads_to is settled.power_state:
         settled = _explained(settled, heard.cause)

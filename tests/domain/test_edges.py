@@ -202,6 +202,14 @@ class TestNamesakes:
             None,
         )
 
+    def test_its_episode_does_not_begin_before_that_of_the_other_ends(self) -> None:
+        life = Life()
+        life.see(look("stopped"))
+        life.see(look("stopped", minutes(10), uid="uid-2", provisioning="updating"))
+        life.see(look("stopped", minutes(11), uid="uid-2"), event("stopped", minutes(9.5)))
+        old, new = (episode for _, episode in sorted(life.episodes.items()))
+        assert old.ended_at == new.started_at == minutes(10)
+
     def test_whoever_stopped_the_new_one_did_not_delete_the_old_one(self) -> None:
         life = Life()
         life.see(look("stopped"))
