@@ -14,7 +14,7 @@ from shared.domain.malformed import Malformed
 from shared.domain.policy import Mode, Policy, terms_for
 from shared.domain.records import NoticeKind
 from shared.domain.settling import HEARSAY
-from shared.domain.signals import Actor, Source, Verb
+from shared.domain.signals import Actor, Event, Source, Verb, read_event, read_scale_set_event
 from shared.domain.states import PowerState, read_statuses
 from tests.domain.life import GRACE, NOON, VM, Life, annotation, event, look, minutes, next_look
 from tests.domain.test_signals import ACTION, ID, read, sample
@@ -360,6 +360,22 @@ class TestEvents:
         signal = read(ACTION | {"data": data})
         assert signal
         assert (signal.cause.verb, signal.leads_to) == (None, None)
+
+    def test_a_name_is_not_kept_unasked(self) -> None:
+        data = ACTION["data"] | {"claims": {"name": "Ada Lovelace"}}
+        signal = read_event(Event(ACTION["eventType"], ID, NOON, data))
+        assert signal
+        assert signal.cause.caller_name is None
+
+    def test_only_a_resource_event_is_about_a_whole_scale_set(self) -> None:
+        whole = ID.replace("virtualMachines", "virtualMachineScaleSets")
+        kind = "Microsoft.Resources.ResourceActionSuccess"
+        scale_set = read_scale_set_event(Event(kind.upper(), whole, NOON, {}))
+        assert scale_set
+        assert scale_set.name == "vm"
+        assert read_scale_set_event(Event(kind, ID, NOON, {})) is None
+        for other in ("Microsoft.Storage.BlobCreated", None, 7):
+            assert read_scale_set_event(Event(other, whole, NOON, {})) is None
 
     def test_a_caller_without_a_name_has_none(self) -> None:
         signal = read(ACTION | {"data": ACTION["data"] | {"claims": {"appid": "x"}}}, keep_name=True)
