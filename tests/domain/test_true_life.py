@@ -85,7 +85,7 @@ weathers = st.builds(
 def test_the_truth_wins(script: tuple[Condition, list[Deed]], weather: Weather) -> None:
     world = World(TrueLife(*script), weather, POLICY)
     world.run(max(world.signals_end, world.life.ends_at) + timedelta(days=1))
-    if was_told_of_all(world):
+    if was_told_of_all(script[1], weather):
         record_is_the_truth(world)
     world.sweep()
     world.run(world.now + 3 * LONGEST_GRACE)
@@ -95,15 +95,10 @@ def test_the_truth_wins(script: tuple[Condition, list[Deed]], weather: Weather) 
     episodes_are_right(world)
 
 
-def was_told_of_all(world: World) -> bool:
-    """Whether signals and the looks that follow from them have to be enough, without any sweep."""
-    told = [at for at, _ in world.life.signals]
-    return (
-        bool(told)
-        and not world.weather.lost
-        and not world.weather.lagging
-        and max(told) >= world.life.ends_at
-    )
+def was_told_of_all(deeds: list[Deed], weather: Weather) -> bool:
+    """Whether signals, and the looks that follow from them, have to be enough without any sweep."""
+    silent = {"OS provisioning succeeds late"} & {deed.what for deed in deeds}
+    return bool(deeds) and not silent and not weather.lost and not weather.lagging
 
 
 def final(world: World) -> Record | None:
