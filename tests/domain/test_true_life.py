@@ -46,7 +46,8 @@ gaps = (seconds | seconds.map(lambda n: n * 15) | seconds.map(lambda n: n * 180)
     lambda n: timedelta(seconds=n)
 )
 ends = st.sampled_from([*[End.SUCCESS] * 8, End.FAILURE, End.CANCEL])
-beginnings = st.sampled_from([Condition("running"), Condition("stopped"), Condition("deallocated"), GONE])
+powers = st.sampled_from(["running", "stopped", "deallocated"])
+beginnings = st.builds(Condition, powers, tags=st.sampled_from(TAGS)) | st.just(GONE)
 steps = st.integers(0, 60).map(lambda n: timedelta(seconds=n)) | st.just(timedelta(minutes=11))
 choices = st.lists(st.tuples(st.integers(0, 99), gaps, steps, ends, st.sampled_from(TAGS)), max_size=5)
 
@@ -64,17 +65,17 @@ def scripts(draw: st.DrawFn) -> tuple[Condition, list[Deed]]:
     return first, script
 
 
-share = st.sampled_from([0, 0.1, 0.3])
+share = st.sampled_from([0, 0, 0.1, 0.3])
 weathers = st.builds(
     Weather,
     seed=st.integers(0, 2**32),
     lost=share,
-    repeated=share,
+    repeated=st.sampled_from([0, 0.1, 0.5]),
     late=share,
     lagging=share,
     blank=share,
     refused=share,
-    overtaken=share,
+    overtaken=st.sampled_from([0, 0.3, 0.5]),
     deadly=st.sampled_from([0, 0.02, 0.1]),
     deaf=share,
 )

@@ -70,7 +70,7 @@ class Deed:
     what: str
     after: timedelta
     step: timedelta = timedelta(seconds=20)
-    """How long each of the conditions on the way lasts."""
+    """How long it takes to each of the conditions on the way."""
     end: End = End.SUCCESS
     """Other than success: it got half-way, and the VM is back where it was."""
     tags: Mapping[str, str] = field(default_factory=dict)
@@ -147,8 +147,8 @@ class TrueLife:
         if deed.end is not End.SUCCESS and operation.call and before.uid and words:
             outcome = "failed/InternalOperationError" if deed.end is End.FAILURE else "canceled"
             words = [*words[:-1], f"{before.power or '-'}/{outcome}"]
-        for place, word in enumerate(words):
-            at += deed.step if place else timedelta()
+        for word in words:
+            at += deed.step
             self.history.append(Moment(at, self._condition(word, before, deed)))
         if operation.call:
             end = End.FAILURE if words and "failed/" in self.now.provisioning else deed.end
