@@ -405,7 +405,7 @@ class TestEvents:
             (
                 "ResourceAnnotated.eventgridschema",
                 {"annotationName": 5},
-                "properties.annotationName` to be a text",
+                "properties.annotationName` to be a text, got 5",
             ),
             (
                 "AvailabilityStatusChanged.cloudevents10",
