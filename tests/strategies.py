@@ -84,7 +84,7 @@ records = st.builds(
     reading=st.builds(
         Reading, power_states, st.sampled_from(ProvisioningState), maybe_text, hibernated=st.booleans()
     ),
-    model=st.builds(Model, *[maybe_text] * 6),
+    model=st.builds(Model, *[maybe_text] * 7, *[st.booleans()] * 3),
     power_state=power_states,
     appeared_at=times,
     not_before=maybe_time,

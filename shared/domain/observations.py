@@ -22,6 +22,14 @@ class Model:
     """`Regular`, `Low` or `Spot`; Azure leaves it out for Regular."""
     scale_set: str | None = None
     """Name of the scale set that the VM is an instance of, lower-case; None: it stands alone."""
+    license_type: str | None = None
+    """A licence that the owner brings along (`Windows_Server`: Azure Hybrid Benefit); it is not in the VM's price."""
+    ephemeral_os_disk: bool = False
+    """Whether the OS disk is the host's own: such a VM cannot be deallocated, only deleted."""
+    dedicated_host: bool = False
+    """Whether it runs on a host that is paid for as a whole."""
+    capacity_reservation: bool = False
+    """Whether it draws on capacity that is reserved, and paid for, with or without it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +87,15 @@ def read_vm(vm: VmId, body: object, observed_at: datetime) -> Observation:
             os_type=_text(disk.get("osType"), "osDisk.osType"),
             priority=_text(properties.get("priority"), "properties.priority"),
             scale_set=_scale_set(vm, properties),
+            license_type=_text(properties.get("licenseType"), "properties.licenseType"),
+            ephemeral_os_disk=_is_local(disk.get("diffDiskSettings")),
+            dedicated_host=any(_names(properties.get(name)) for name in ("host", "hostGroup"))
+            or bool(view.get("assignedHost")),
+            capacity_reservation=_names(
+                _object(properties.get("capacityReservation"), "capacityReservation").get(
+                    "capacityReservationGroup"
+                )
+            ),
         ),
         tags={
             key: value
@@ -95,6 +112,17 @@ def _scale_set(vm: VmId, properties: Mapping[object, object]) -> str | None:
     joined = _object(properties.get("virtualMachineScaleSet"), "virtualMachineScaleSet")
     set_id = _text(joined.get("id"), "virtualMachineScaleSet.id") or ""
     return set_id.removesuffix("/").rpartition("/")[2].lower() or None
+
+
+def _is_local(settings: object) -> bool:
+    """Whether an OS disk's `diffDiskSettings` make it ephemeral (`option` is `Local`)."""
+    option = _text(_object(settings, "osDisk.diffDiskSettings").get("option"), "diffDiskSettings.option")
+    return option is not None and option.lower() == "local"
+
+
+def _names(reference: object) -> bool:
+    """Whether a reference (`{"id": …}`) names a resource."""
+    return bool(_object(reference, "a reference to a resource").get("id"))
 
 
 def _object(value: object, where: str) -> Mapping[object, object]:

@@ -42,6 +42,30 @@ def test_only_the_views_own_statuses_are_read() -> None:
 
 
 @pytest.mark.parametrize(
+    ("properties", "model"),
+    [
+        ({"licenseType": "Windows_Server"}, Model(license_type="Windows_Server")),
+        (
+            {"storageProfile": {"osDisk": {"diffDiskSettings": {"option": "Local"}}}},
+            Model(ephemeral_os_disk=True),
+        ),
+        ({"storageProfile": {"osDisk": {"diffDiskSettings": None}}}, Model()),
+        ({"host": {"id": "/subscriptions/…/hosts/h"}}, Model(dedicated_host=True)),
+        ({"hostGroup": {"id": "/subscriptions/…/hostGroups/g"}}, Model(dedicated_host=True)),
+        ({"instanceView": {"assignedHost": "/subscriptions/…/hosts/h"}}, Model(dedicated_host=True)),
+        ({"host": {}}, Model()),
+        (
+            {"capacityReservation": {"capacityReservationGroup": {"id": "/subscriptions/…/g"}}},
+            Model(capacity_reservation=True),
+        ),
+        ({"capacityReservation": {"capacityReservationGroup": None}}, Model()),
+    ],
+)
+def test_what_bears_on_a_deallocation_is_read(properties: object, model: Model) -> None:
+    assert read_vm(VM, {"properties": properties}, NOON).model == model
+
+
+@pytest.mark.parametrize(
     "body", [{}, {"properties": {}}, {"properties": {"instanceView": {}}}, {"tags": None}]
 )
 def test_what_is_missing_is_unknown(body: object) -> None:
@@ -59,6 +83,10 @@ def test_what_is_missing_is_unknown(body: object) -> None:
         ({"properties": {"instanceView": "x"}}, "instanceView"),
         ({"properties": {"hardwareProfile": []}}, "hardwareProfile"),
         ({"properties": {"hardwareProfile": {"vmSize": 4}}}, "vmSize"),
+        ({"properties": {"licenseType": 4}}, "licenseType"),
+        ({"properties": {"host": "h"}}, "a reference"),
+        ({"properties": {"capacityReservation": "c"}}, "capacityReservation"),
+        ({"properties": {"storageProfile": {"osDisk": {"diffDiskSettings": "Local"}}}}, "diffDiskSettings"),
         ({"tags": []}, "tags"),
         ({"location": {}}, "location"),
     ],
