@@ -12,8 +12,11 @@ from datetime import UTC, datetime
 from functools import cache
 from typing import TYPE_CHECKING
 
+from shared.attempts import Attempts
 from shared.domain.durations import words
-from shared.ports import Ledger, Looks, Notices, PortError
+from shared.domain.policy import Channel
+from shared.ports import Attempt, Ledger, Look, Notices, PortError, Query, Queue
+from shared.requests import Requests
 from shared.settings import SettingError, Settings
 from shared.watch import Watch
 
@@ -22,6 +25,9 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("stopgap")
 
+SHOWN_PARKED = 10
+"""How many VMs with notices that were given up are named."""
+
 
 @dataclass(frozen=True, slots=True)
 class App:
@@ -29,8 +35,11 @@ class App:
 
     settings: Settings
     watch: Watch
+    attempts: Attempts
+    requests: Requests
     ledger: Ledger
-    looks: Looks
+    looks: Queue[Look]
+    deallocations: Queue[Attempt]
 
 
 def now() -> datetime:
@@ -42,7 +51,7 @@ def now() -> datetime:
 def app() -> App:
     """The app, put together from the environment at the first call. Raises `SettingError` until it can be."""
     from shared.adapters.compute import ComputeVms
-    from shared.adapters.queues import open_looks
+    from shared.adapters.queues import open_deallocations, open_looks
     from shared.adapters.tables import open_ledger
 
     # At INFO the SDKs write a line for each request and one for each answer.
@@ -51,19 +60,23 @@ def app() -> App:
     for remark in settings.unknown:
         log.warning("%s", remark)
     credential = _credential(settings)
-    ledger = open_ledger(settings.storage.connection_string, settings.storage.table_uri, credential)
-    looks = open_looks(settings.storage.connection_string, settings.storage.queue_uri, credential)
+    storage = settings.storage
+    ledger = open_ledger(storage.connection_string, storage.table_uri, credential)
+    looks = open_looks(storage.connection_string, storage.queue_uri, credential)
+    deallocations = open_deallocations(storage.connection_string, storage.queue_uri, credential)
+    vms = ComputeVms(credential, endpoint=settings.arm_endpoint, clock=now)
     watch = Watch(
-        vms=ComputeVms(credential, endpoint=settings.arm_endpoint, clock=now),
+        vms=vms,
         ledger=ledger,
         looks=looks,
-        notices=_notices(settings, credential),
+        deallocations=deallocations,
+        notices={channel: _notices(channel, settings, credential) for channel in settings.policy.channels},
         policy=settings.policy,
         subscriptions=frozenset(settings.subscriptions),
         now=now,
         keep_caller_name=settings.keep_caller_name,
     )
-    return App(settings, watch, ledger, looks)
+    return App(settings, watch, Attempts(watch, vms), Requests(watch), ledger, looks, deallocations)
 
 
 async def health() -> dict[str, object]:
@@ -72,26 +85,54 @@ async def health() -> dict[str, object]:
         made = app()
     except SettingError as fault:
         return {"status": "unusable", "problems": [str(fault)]}
-    problems = [await _problem("storage, tables", made.ledger), await _problem("storage, queues", made.looks)]
-    found = [problem for problem in problems if problem]
+    parts: dict[str, Ledger | Queue[Look] | Queue[Attempt]] = {
+        "storage, tables": made.ledger,
+        "storage, queue looks": made.looks,
+        "storage, queue deallocations": made.deallocations,
+    }
+    found = [problem for name, part in parts.items() if (problem := await _problem(name, part))]
+    policy = made.settings.policy
     return {
         "status": "unusable" if found else "ok",
         "problems": found,
-        "remarks": list(made.settings.unknown),
-        "mode": made.settings.policy.mode,
-        "grace": words(made.settings.policy.grace),
+        "remarks": list(made.settings.unknown) + ([] if found else await _remarks(made)),
+        "mode": policy.mode,
+        "grace": words(policy.grace),
+        "warning": words(policy.warning),
+        "allow_deallocate": policy.allow_deallocate,
+        "max_deallocations_per_hour": policy.most_per_hour,
         "subscriptions": list(made.settings.subscriptions),
-        "notices": made.settings.topic_endpoint or "the log only: STOPGAP_TOPIC_ENDPOINT is not set",
+        "notices": list(policy.channels),
+        "poison": {} if found else await _poisoned(made),
         "counts": dict(made.watch.counts),
     }
 
 
-async def _problem(part: str, port: Ledger | Looks) -> str | None:
+async def _problem(part: str, port: Ledger | Queue[Look] | Queue[Attempt]) -> str | None:
     try:
         await port.check()
     except PortError as fault:
         return f"{part}: {fault}"
     return None
+
+
+async def _poisoned(made: App) -> dict[str, int]:
+    """How many messages the host gave up on, by queue."""
+    return {
+        "looks-poison": await made.looks.poisoned(),
+        "deallocations-poison": await made.deallocations.poisoned(),
+    }
+
+
+async def _remarks(made: App) -> list[str]:
+    """What keeps nothing from working, and wants somebody's eye all the same."""
+    parked = await made.ledger.page(Query(made.settings.subscriptions, parked=True, limit=SHOWN_PARKED))
+    more = " and more" if parked.next else ""
+    names = ", ".join(str(record.vm) for record in parked.records)
+    poisoned = [f"{queue} holds about {count}" for queue, count in (await _poisoned(made)).items() if count]
+    return poisoned + (
+        [f"notices given up, of {names}{more}: ask for a look to have them sent"] if names else []
+    )
 
 
 def _credential(settings: Settings) -> "AsyncTokenCredential":
@@ -100,11 +141,11 @@ def _credential(settings: Settings) -> "AsyncTokenCredential":
     return DefaultAzureCredential(managed_identity_client_id=settings.storage.client_id)
 
 
-def _notices(settings: Settings, credential: "AsyncTokenCredential") -> Notices:
-    if settings.topic_endpoint is None:
-        from shared.adapters.log import LogNotices
+def _notices(channel: Channel, settings: Settings, credential: "AsyncTokenCredential") -> Notices:
+    if channel is Channel.TOPIC and settings.topic_endpoint:
+        from shared.adapters.topic import TopicNotices
 
-        return LogNotices()
-    from shared.adapters.topic import TopicNotices
+        return TopicNotices(settings.topic_endpoint, credential)
+    from shared.adapters.log import LogNotices
 
-    return TopicNotices(settings.topic_endpoint, credential)
+    return LogNotices()

@@ -46,7 +46,9 @@ def transport(address: str, *, connect_seconds: float, read_seconds: float) -> A
     )
 
 
-async def exchange[Answer](attempt: Callable[[], Awaitable[Answer]], *, seconds: float) -> Answer:
+async def exchange[Answer](
+    attempt: Callable[[], Awaitable[Answer]], *, seconds: float, once: bool = False
+) -> Answer:
     """The answer to an attempt, or to one of at most two more while it fails in a way that may pass at once.
 
     Those are lost connections (on which aiohttp sends a GET twice by itself) and 500, 502, 503 or 504 without
@@ -56,13 +58,14 @@ async def exchange[Answer](attempt: Callable[[], Awaitable[Answer]], *, seconds:
         attempt: Asks once.
         seconds: For everything together: tokens, tries and pauses. The timeouts of a connection are no bound: an
             identity endpoint has retries of its own, and a body may trickle.
+        once: Whether it is not tried again in any case.
 
     Raises:
         AzureError: As the last attempt raised it.
         TimeoutError: The time is up.
     """
     async with asyncio.timeout(seconds):
-        for pause in PAUSES:
+        for pause in () if once else PAUSES:
             try:
                 return await _once(attempt)
             except AzureError as error:
@@ -85,19 +88,25 @@ def port_error(asked: str, error: AzureError | TimeoutError) -> PortError:
         error: How an exchange, or an SDK left to itself, failed.
     """
     if isinstance(error, HttpResponseError) and error.status_code is not None:
-        status, code = error.status_code, error_code(error)
-        text = " ".join(filter(None, (f"{asked}: HTTP {status}", code, _said(error))))
-        if status == 429:
-            return Throttled(text, _retry_after(error))
-        # Below 400 is an answer that was good but could not be read: somebody between us and Azure spoke.
-        if status >= 500 or status < 400 or status == 408 or code.endswith("BeingDeleted"):
-            return Unavailable(text, _retry_after(error))
-        return Refused(text)
+        fault = _answered(asked, error, error.status_code)
+        fault.code, fault.said = error_code(error) or None, _said(error)
+        return fault
     if isinstance(error, ClientAuthenticationError):
         return Refused(f"{asked}: no token to ask with: {_said(error)}")
     if isinstance(error, HttpResponseError) and not isinstance(error, DecodeError):
         return Refused(f"{asked}: {_said(error)}")
     return Unavailable(f"{asked}: no answer: {_said(error)}")
+
+
+def _answered(asked: str, error: HttpResponseError, status: int) -> PortError:
+    code = error_code(error)
+    text = " ".join(filter(None, (f"{asked}: HTTP {status}", code, _said(error))))
+    if status == 429:
+        return Throttled(text, _retry_after(error))
+    # Below 400 is an answer that was good but could not be read: somebody between us and Azure spoke.
+    if status >= 500 or status < 400 or status == 408 or code.endswith("BeingDeleted"):
+        return Unavailable(text, _retry_after(error))
+    return Refused(text)
 
 
 async def _once[Answer](attempt: Callable[[], Awaitable[Answer]]) -> Answer:

@@ -2,6 +2,9 @@
 
 A look is `{"vm": "<ARM id, lower-case>", "at": "<ISO 8601, UTC>", "anyway": false}`; `at` is the time that it is
 for. Messages of an older version, without `anyway`, are read as well.
+
+An attempt to deallocate is `{"vm": "<ARM id, lower-case>", "asked_at": "<ISO 8601, UTC>"}`: VM and time name what was
+asked for. Fields that we do not know are left alone: a newer version may have written them.
 """
 
 from datetime import UTC, datetime
@@ -9,35 +12,63 @@ from typing import Annotated
 
 import msgspec
 
-from shared.domain.ids import parse_vm_id
+from shared.domain.ids import VmId, parse_vm_id
 from shared.domain.malformed import Malformed, shown
-from shared.ports import Look
+from shared.ports import Attempt, Look
+
+type _Time = Annotated[datetime, msgspec.Meta(tz=True)]
 
 
 class _Look(msgspec.Struct, omit_defaults=True):
     vm: str
-    at: Annotated[datetime, msgspec.Meta(tz=True)]
+    at: _Time
     anyway: bool = False
 
 
-def read_look(message: str | bytes) -> Look:
-    """The look that a message asks for; fields that we do not know are left alone.
+class _Attempt(msgspec.Struct):
+    vm: str
+    asked_at: _Time
 
-    Args:
-        message: JSON, already decoded from base64. `Malformed` when it asks for no look.
-    """
-    try:
-        told = msgspec.json.decode(message, type=_Look)
-        at = told.at.astimezone(UTC)
-    except (msgspec.MsgspecError, UnicodeError, OverflowError, RecursionError) as fault:
-        expected = '{"vm": "/subscriptions/…", "at": "2027-01-31T12:00:00Z"}'
-        raise Malformed(f"look: expected {expected}, got {shown(message)} ({fault})") from None
-    vm = parse_vm_id(told.vm)
-    if vm is None:
-        raise Malformed(f"look: expected `vm` to be the id of a VM, got {shown(told.vm)}")
-    return Look(vm, at, told.anyway)
+
+def read_look(message: str | bytes) -> Look:
+    """The look that a message, already decoded from base64, asks for; `Malformed` when it asks for none."""
+    told = _read(message, _Look, "look", '{"vm": "/subscriptions/…", "at": "2027-01-31T12:00:00Z"}')
+    return Look(_vm(told.vm, "look"), _utc(told.at, "look"), told.anyway)
 
 
 def write_look(look: Look) -> str:
     """The message that asks for a look."""
     return msgspec.json.encode(_Look(str(look.vm), look.at.astimezone(UTC), look.anyway)).decode()
+
+
+def read_attempt(message: str | bytes) -> Attempt:
+    """The attempt that a message, already decoded from base64, asks for; `Malformed` when it asks for none."""
+    expected = '{"vm": "/subscriptions/…", "asked_at": "2027-01-31T12:00:00Z"}'
+    told = _read(message, _Attempt, "deallocation", expected)
+    return Attempt(_vm(told.vm, "deallocation"), _utc(told.asked_at, "deallocation"))
+
+
+def write_attempt(attempt: Attempt) -> str:
+    """The message that asks for an attempt."""
+    return msgspec.json.encode(_Attempt(str(attempt.vm), attempt.asked_at.astimezone(UTC))).decode()
+
+
+def _read[Told](message: str | bytes, of: type[Told], what: str, expected: str) -> Told:
+    try:
+        return msgspec.json.decode(message, type=of)
+    except (msgspec.MsgspecError, UnicodeError, OverflowError, RecursionError) as fault:
+        raise Malformed(f"{what}: expected {expected}, got {shown(message)} ({fault})") from None
+
+
+def _utc(at: datetime, what: str) -> datetime:
+    try:
+        return at.astimezone(UTC)
+    except OverflowError as fault:
+        raise Malformed(f"{what}: expected a time, got {at} ({fault})") from None
+
+
+def _vm(text: str, what: str) -> VmId:
+    vm = parse_vm_id(text)
+    if vm is None:
+        raise Malformed(f"{what}: expected `vm` to be the id of a VM, got {shown(text)}")
+    return vm

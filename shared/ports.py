@@ -6,6 +6,7 @@ Errors:
     ├── Conflict        somebody else saved the record first: read again, decide again
     ├── NotNow          it may work later: the host or a queue tries again
     │   ├── Throttled   429: not before `retry_after`
+    │   ├── Busy        409: another operation is under way, or the VM's state forbids it for now
     │   └── Unavailable 5xx, no answer, no connection
     ├── Refused         it will not work until somebody changes something: 401, 403, 400
     └── Damaged         what is stored cannot be read
@@ -16,6 +17,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Protocol
 
+from shared.domain.actions import Entry
 from shared.domain.ids import ScaleSetId, VmId
 from shared.domain.observations import Gone, Observation
 from shared.domain.records import Episode, Notice, Record, Transition
@@ -24,6 +26,11 @@ from shared.domain.states import PowerState
 
 class PortError(Exception):
     """Something outside failed. Its text names what was asked of whom, and what came of it."""
+
+    code: str | None = None
+    """Azure's own code, where it gave one."""
+    said: str | None = None
+    """Azure's own words, where it had any."""
 
 
 class Conflict(PortError):
@@ -41,6 +48,10 @@ class NotNow(PortError):
 
 class Throttled(NotNow):
     """HTTP 429: too many requests."""
+
+
+class Busy(NotNow):
+    """HTTP 409: another operation is under way, or the state of things forbids it for now."""
 
 
 class Unavailable(NotNow):
@@ -66,6 +77,18 @@ class VmSource(Protocol):
         ...
 
 
+class Deallocator(Protocol):
+    """Where VMs are deallocated: ARM."""
+
+    async def deallocate(self, vm: VmId) -> None:
+        """Ask Azure once to deallocate a VM, and return when it has taken it: it is not done by then.
+
+        Raises `NotNow` where another try may succeed (`Busy`: Azure refused for now), `Refused` where none will.
+        What Azure said is in the error's `code` and `said`.
+        """
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Stored:
     """A record as the ledger holds it."""
@@ -82,6 +105,7 @@ class Change:
     record: Record
     transition: Transition | None = None
     episodes: tuple[Episode, ...] = ()
+    entries: tuple[Entry, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +118,8 @@ class Query:
     """True: only flagged ones, at a cost that follows their number, not the fleet's. False: only others."""
     power_state: PowerState | None = None
     limit: int = 100
+    parked: bool = False
+    """True: only those with a notice that was given up, at a cost that follows their number."""
     after: str | None = None
     """The `next` of the page before; None: from the beginning."""
 
@@ -113,6 +139,7 @@ class History:
 
     transitions: tuple[Transition, ...]
     episodes: tuple[Episode, ...]
+    entries: tuple[Entry, ...] = ()
 
 
 class Ledger(Protocol):
@@ -138,7 +165,14 @@ class Ledger(Protocol):
         ...
 
     async def history(self, vm: VmId, limit: int) -> History:
-        """The latest `limit` transitions and the latest `limit` episodes of one VM."""
+        """The latest `limit` transitions, episodes and entries of one VM."""
+        ...
+
+    async def draw(self, now: datetime, most: int) -> datetime | None:
+        """Take one of the `most` deallocations that may be sent within an hour, whoever sends them.
+
+        None: it is taken. Else when the next one is free; with `most` 0, in an hour.
+        """
         ...
 
     async def check(self) -> None:
@@ -157,15 +191,28 @@ class Look:
     """Whether to look whatever the record asks for: it was not the record that asked."""
 
 
-class Looks(Protocol):
-    """The queue `looks`."""
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """A deallocation whose turn has come: what travels on the queue `deallocations`."""
 
-    async def put(self, look: Look, delay: timedelta) -> None:
-        """Ask for a look after `delay` (not before; a delay longer than the queue can hold comes early)."""
+    vm: VmId
+    asked_at: datetime
+    """With the VM, the name of the deallocation."""
+
+
+class Queue[Message](Protocol):
+    """A queue that a function is triggered by: `looks` of `Look`, `deallocations` of `Attempt`."""
+
+    async def put(self, message: Message, delay: timedelta) -> None:
+        """Ask for it after `delay` (not before; a delay longer than the queue can hold comes early)."""
         ...
 
     async def check(self) -> None:
         """Return if the queue can be used; else raise what prevents it."""
+        ...
+
+    async def poisoned(self) -> int:
+        """About how many messages the host gave up on, after it had delivered them a few times in vain."""
         ...
 
 

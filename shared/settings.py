@@ -2,17 +2,19 @@
 
 import difflib
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
 
 from shared.domain.durations import parse_duration
 from shared.domain.ids import parse_subscription
 from shared.domain.malformed import Malformed, shown
-from shared.domain.policy import Mode, Policy
+from shared.domain.policy import Channel, Mode, Policy
 
 STORAGE = "AzureWebJobsStorage"
 PUBLIC_ARM = "https://management.azure.com"
+HIGHEST_CAP = 1000
+"""The most deallocations an hour: who needs more wants something else than a safety net."""
 _LOOPBACK = {"127.0.0.1", "localhost", "::1"}
 
 
@@ -39,11 +41,13 @@ class Settings:
     """The subscriptions that are watched; events of others are counted and left alone."""
     storage: Storage
     policy: Policy
-    """The defaults by which VMs are judged: `STOPGAP_MODE` and `STOPGAP_GRACE`."""
+    """The defaults by which VMs are judged, and where notices go."""
     arm_endpoint: str
     """Azure Resource Manager; sovereign clouds and the simulated Azure have others."""
     topic_endpoint: str | None
-    """The Event Grid custom topic that notices go to; None: they are only logged."""
+    """The Event Grid custom topic that notices go to; None: to none."""
+    webhook_url: str | None = field(repr=False)
+    """The webhook that notices for people go to. Who knows it can post there: it is a secret."""
     keep_caller_name: bool
     """Whether the name of who called ARM is kept, which is personal data; its object id always is."""
     unknown: tuple[str, ...]
@@ -53,15 +57,22 @@ class Settings:
     def from_env(cls, env: Mapping[str, str]) -> "Settings":
         """Read the settings from an environment; `SettingError` tells of the first that cannot be."""
         defaults = Policy()
+        topic = _read(env, "STOPGAP_TOPIC_ENDPOINT", None)
+        webhook = _read(env, "STOPGAP_WEBHOOK_URL", None)
         return cls(
             subscriptions=_read(env, "STOPGAP_SUBSCRIPTIONS"),
             storage=_storage(env),
             policy=Policy(
                 mode=_read(env, "STOPGAP_MODE", defaults.mode),
                 grace=_read(env, "STOPGAP_GRACE", defaults.grace),
+                warning=_read(env, "STOPGAP_WARNING", defaults.warning),
+                allow_deallocate=_read(env, "STOPGAP_ALLOW_DEALLOCATE", defaults.allow_deallocate),
+                most_per_hour=_read(env, "STOPGAP_MAX_DEALLOCATIONS_PER_HOUR", defaults.most_per_hour),
+                channels=_channels(topic, webhook),
             ),
             arm_endpoint=_read(env, "STOPGAP_ARM_ENDPOINT", PUBLIC_ARM),
-            topic_endpoint=_read(env, "STOPGAP_TOPIC_ENDPOINT", None),
+            topic_endpoint=topic,
+            webhook_url=webhook,
             keep_caller_name=_read(env, "STOPGAP_KEEP_CALLER", False),
             unknown=tuple(_unknown(env)),
         )
@@ -91,6 +102,33 @@ def _yes_or_no(text: str) -> bool:
             raise Malformed(f"expected true or false, got {shown(text)}")
 
 
+def _cap(text: str) -> int:
+    if not (
+        text.isascii()
+        and text.isdecimal()
+        and len(text) <= len(str(HIGHEST_CAP))
+        and int(text) <= HIGHEST_CAP
+    ):
+        raise Malformed(f"expected a whole number from 0 to {HIGHEST_CAP}, got {shown(text)}")
+    return int(text)
+
+
+def _channels(topic: str | None, webhook: str | None) -> tuple[Channel, ...]:
+    """Where notices go; where there is nowhere else, to the log."""
+    told = {Channel.TOPIC: topic, Channel.WEBHOOK: webhook}
+    return tuple(channel for channel, address in told.items() if address) or (Channel.LOG,)
+
+
+def webhook_url(text: str) -> str:
+    """A webhook's address: https, or http on loopback. It is not quoted in an error: it is a secret."""
+    try:
+        return endpoint(text)
+    except Malformed:
+        raise Malformed(
+            "expected an https address (http only on loopback); what was given is not shown, as it is a secret"
+        ) from None
+
+
 def endpoint(text: str, *, plain: bool = True) -> str:
     """An https address without a trailing slash.
 
@@ -113,9 +151,13 @@ VARIABLES: Mapping[str, Callable[[str], object]] = {
     "STOPGAP_SUBSCRIPTIONS": _subscriptions,
     "STOPGAP_MODE": _mode,
     "STOPGAP_GRACE": parse_duration,
+    "STOPGAP_WARNING": parse_duration,
+    "STOPGAP_ALLOW_DEALLOCATE": _yes_or_no,
+    "STOPGAP_MAX_DEALLOCATIONS_PER_HOUR": _cap,
     "STOPGAP_KEEP_CALLER": _yes_or_no,
     "STOPGAP_ARM_ENDPOINT": endpoint,
     "STOPGAP_TOPIC_ENDPOINT": endpoint,
+    "STOPGAP_WEBHOOK_URL": webhook_url,
 }
 """Each variable, and how its text is read."""
 
@@ -135,8 +177,11 @@ def _read(env: Mapping[str, str], name: str, default: object = _MISSING) -> Any:
 def _unknown(env: Mapping[str, str]) -> Iterator[str]:
     for name in sorted(env):
         if name.startswith("STOPGAP_") and name not in VARIABLES:
-            near = difflib.get_close_matches(name, VARIABLES, n=1)
-            yield f"{name} is no setting of this version" + (f"; did you mean {near[0]}?" if near else "")
+            known = {variable.removeprefix("STOPGAP_"): variable for variable in VARIABLES}
+            near = difflib.get_close_matches(name.removeprefix("STOPGAP_"), known, n=1)
+            yield f"{name} is no setting of this version" + (
+                f"; did you mean {known[near[0]]}?" if near else ""
+            )
 
 
 def _storage(env: Mapping[str, str]) -> Storage:

@@ -6,19 +6,37 @@ One way for every trigger: fetch, latest, decide, save if the record is still th
 import asyncio
 import logging
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from enum import StrEnum
 from itertools import batched
 
-from shared.domain.decision import Decision, LookAgain, Send, decide, mark_sent
+from shared.domain.actions import Entry
+from shared.domain.decision import Deallocate, Decision, LookAgain, Send, decide
 from shared.domain.ids import ScaleSetId, VmId
 from shared.domain.malformed import Malformed
-from shared.domain.policy import Policy
+from shared.domain.news import News
+from shared.domain.noticing import mark_failed, mark_sent
+from shared.domain.observations import Gone, Observation
+from shared.domain.policy import Channel, Policy
 from shared.domain.records import Notice, Record
 from shared.domain.signals import Event, Signal, read_event, read_scale_set_event
-from shared.ports import Change, Clock, Conflict, Ledger, Look, Looks, Notices, NotNow, Refused, VmSource
+from shared.ports import (
+    Attempt,
+    Change,
+    Clock,
+    Conflict,
+    Ledger,
+    Look,
+    Notices,
+    NotNow,
+    PortError,
+    Queue,
+    Refused,
+    Stored,
+    VmSource,
+)
 
 log = logging.getLogger("stopgap.watch")
 
@@ -36,7 +54,7 @@ LATER = timedelta(minutes=10)
 
 
 class Outcome(StrEnum):
-    """What came of an event or of a queued look. Logged and counted by these words."""
+    """What came of an event, of a queued look or of a queued attempt. Logged and counted by these words."""
 
     CHANGED = "changed"
     UNCHANGED = "unchanged"
@@ -45,6 +63,8 @@ class Outcome(StrEnum):
     NOT_WATCHED = "ignored_subscription_not_watched"
     SUPERSEDED = "superseded"
     PUT_OFF = "put_off"
+    SENT = "deallocation_sent"
+    NOT_SENT = "deallocation_not_sent"
 
 
 @dataclass(slots=True)
@@ -53,8 +73,9 @@ class Watch:
 
     vms: VmSource
     ledger: Ledger
-    looks: Looks
-    notices: Notices
+    looks: Queue[Look]
+    deallocations: Queue[Attempt]
+    notices: Mapping[Channel, Notices]
     policy: Policy
     subscriptions: frozenset[str]
     now: Clock
@@ -69,9 +90,9 @@ class Watch:
         if scale_set and scale_set.subscription in self.subscriptions:
             return await self._scale_set(scale_set, event)
         if signal is None:
-            return self._came(Outcome.NOT_A_VM, event=event.type, subject=event.subject)
+            return self.came(Outcome.NOT_A_VM, event=event.type, subject=event.subject)
         if signal.vm.subscription not in self.subscriptions:
-            return self._came(Outcome.NOT_WATCHED, event=event.type, subject=event.subject)
+            return self.came(Outcome.NOT_WATCHED, event=event.type, subject=event.subject)
         decision = await self.observe(signal.vm, signal)
         return self._decided(signal.vm, decision, event=event.type, operation=signal.cause.operation)
 
@@ -85,12 +106,12 @@ class Watch:
                 and died before it asked for the next look.
         """
         if look.vm.subscription not in self.subscriptions:
-            return self._came(Outcome.NOT_WATCHED, vm=look.vm)
+            return self.came(Outcome.NOT_WATCHED, vm=look.vm)
         if attempt == 1 and not look.anyway:
             stored = await self.ledger.latest(look.vm)
             due = stored.record.look_at if stored else look.at
             if due is None or due > look.at:
-                return self._came(Outcome.SUPERSEDED, vm=look.vm)
+                return self.came(Outcome.SUPERSEDED, vm=look.vm)
         try:
             decision = await self.observe(look.vm)
         except NotNow as fault:
@@ -105,9 +126,7 @@ class Watch:
         instances = await self.ledger.instances(scale_set)
         for some in batched(instances, AT_ONCE, strict=False):
             await asyncio.gather(*(self._ask(Look(vm, self.now(), anyway=True)) for vm in some))
-        return self._came(
-            Outcome.SCALE_SET, event=event.type, subject=event.subject, instances=len(instances)
-        )
+        return self.came(Outcome.SCALE_SET, event=event.type, subject=event.subject, instances=len(instances))
 
     async def _put_off(self, look: Look, attempt: int, delay: timedelta, fault: Exception) -> Outcome:
         """Keep a look as a new message, not as a failed one: a queue gives up on those after a few tries.
@@ -115,65 +134,124 @@ class Watch:
         The new message begins at its first delivery again: that the look must be had all the same goes along.
         """
         await self.looks.put(replace(look, anyway=look.anyway or attempt > 1), delay)
-        return self._came(Outcome.PUT_OFF, vm=look.vm, delay_seconds=delay.total_seconds(), fault=fault)
+        return self.came(Outcome.PUT_OFF, vm=look.vm, delay_seconds=delay.total_seconds(), fault=fault)
 
-    async def observe(self, vm: VmId, signal: Signal | None = None) -> Decision:
+    async def observe(self, vm: VmId, signal: Signal | None = None, news: News | None = None) -> Decision:
         """Look at a VM, decide, save what changed, act."""
-        seen = await self.vms.look(vm)
+        return await self.take_in(vm, await self.vms.look(vm), signal, news)
+
+    async def take_in(
+        self,
+        vm: VmId,
+        seen: Observation | Gone | None,
+        signal: Signal | None = None,
+        news: News | None = None,
+    ) -> Decision:
+        """Decide on a look, a signal and what else is new, save what changed, act."""
         for _ in range(SAVES):
             stored = await self.ledger.latest(vm)
-            decision = decide(stored.record if stored else None, seen, signal, self.policy, self.now())
+            record = stored.record if stored else None
+            decision = decide(record, seen, signal, self.policy, self.now(), news)
             if decision.changed and decision.record:
-                change = Change(decision.record, decision.transition, decision.episodes)
+                change = Change(decision.record, decision.transition, decision.episodes, decision.entries)
                 try:
                     await self.ledger.save(change, stored)
                 except Conflict:
                     continue
+                self.tell(decision.entries)
             await self._act(vm, decision)
             return decision
         raise Conflict(f"{vm}: saved by others {SAVES} times while this look was being decided")
 
+    async def amend(self, vm: VmId, change: Callable[[Record], Change | None]) -> Stored | None:
+        """Save a change of the record, made again as often as somebody else saves it first.
+
+        Args:
+            vm: Whose record.
+            change: Makes the change of what is there; None: there is nothing to change, any more.
+
+        Returns:
+            What was saved; None if nothing was.
+        """
+        for _ in range(SAVES):
+            stored = await self.ledger.latest(vm)
+            changed = change(stored.record) if stored else None
+            if changed is None:
+                return None
+            try:
+                saved = await self.ledger.save(changed, stored)
+            except Conflict:
+                continue
+            self.tell(changed.entries)
+            return saved
+        raise Conflict(f"{vm}: saved by others {SAVES} times")
+
+    def tell(self, entries: Sequence[Entry]) -> None:
+        """Log and count what was added to the log of a VM's actions."""
+        for entry in entries:
+            self.counts[entry.what] += 1
+            if entry.rule:
+                self.counts[f"refused_{entry.rule}"] += 1
+            told = {"vm": entry.vm, "by": entry.by or "stopgap", "rule": entry.rule, "text": entry.text}
+            log.info("%s %s", entry.what, _fields({name: value for name, value in told.items() if value}))
+
     async def _act(self, vm: VmId, decision: Decision) -> None:
+        """Ask for what comes next, then send: what is slow or dead must not keep the rest from being asked for."""
+        sends = dict[Channel, list[Notice]]()
         for action in decision.actions:
             match action:
                 case LookAgain(at):
                     await self._ask(Look(vm, at))
-                case Send(notice) if decision.record:
-                    await self._send(decision.record, notice)
+                case Deallocate(asked_at, at):
+                    await self.deallocations.put(Attempt(vm, asked_at), max(at - self.now(), timedelta()))
+                case Send(notice):
+                    sends.setdefault(notice.channel, []).append(notice)
+        if decision.record and sends:
+            await _at_once([self._send_all(decision.record, notices) for notices in sends.values()])
 
     async def _ask(self, look: Look) -> None:
         await self.looks.put(look, max(look.at - self.now(), timedelta()))
 
+    async def _send_all(self, record: Record, notices: Sequence[Notice]) -> None:
+        """Send what goes to one channel, in order."""
+        for notice in notices:
+            await self._send(record, notice)
+
     async def _send(self, record: Record, notice: Notice) -> None:
-        """Send a notice. If that cannot be done now, its next attempt is already in the record and asked for."""
+        """Send a notice. If that cannot be done, its next attempt is already in the record and asked for."""
         try:
-            await self.notices.send(notice, record)
-        except NotNow as fault:
-            log.warning("notice not sent, tried again at %s: %s", notice.try_at.isoformat(), fault)
+            await self.notices[notice.channel].send(notice, record)
+        except (PortError, Malformed) as fault:
+            again = f"tried again at {notice.try_at.isoformat()}"
+            log.warning("%s notice not sent, %s: %s", notice.channel, again, fault)
+            text = str(fault)
+            await self.amend(record.vm, lambda now: _if_new(now, mark_failed(now, notice, text)))
             return
-        for _ in range(SAVES):
-            stored = await self.ledger.latest(record.vm)
-            if stored is None:
-                return
-            marked = mark_sent(stored.record, notice.id, self.now())
-            if marked == stored.record:
-                return
-            try:
-                await self.ledger.save(Change(marked), stored)
-            except Conflict:
-                continue
-            if marked.look_at:
-                await self._ask(Look(marked.vm, marked.look_at))
-            return
+        saved = await self.amend(record.vm, lambda now: _if_new(now, mark_sent(now, notice, self.now())))
+        if saved and saved.record.look_at:
+            await self._ask(Look(record.vm, saved.record.look_at))
 
     def _decided(self, vm: VmId, decision: Decision, **told: object) -> Outcome:
         outcome = Outcome.CHANGED if decision.changed else Outcome.UNCHANGED
-        return self._came(outcome, vm=vm, reason=decision.reason, **told)
+        return self.came(outcome, vm=vm, reason=decision.reason, **told)
 
-    def _came(self, outcome: Outcome, **told: object) -> Outcome:
+    def came(self, outcome: Outcome, **told: object) -> Outcome:
+        """Log and count what came of something."""
         self.counts[outcome] += 1
         log.info("%s %s", outcome, _fields(told))
         return outcome
+
+
+async def _at_once(works: Sequence[Coroutine[None, None, None]]) -> None:
+    """All together: what is slow does not hold up the others."""
+    if len(works) == 1:
+        await works[0]
+    else:
+        await asyncio.gather(*works)
+
+
+def _if_new(before: Record, after: Record) -> Change | None:
+    return None if after == before else Change(after)
 
 
 def _fields(told: Mapping[str, object]) -> str:

@@ -4,10 +4,12 @@ from datetime import UTC, datetime
 
 from hypothesis import strategies as st
 
+from shared.domain.actions import Deallocation, Entry, Refusal, Stage, What
 from shared.domain.exemptions import Exemption
 from shared.domain.ids import VmId
 from shared.domain.malformed import Malformed
 from shared.domain.observations import Model
+from shared.domain.policy import TAGS, Channel
 from shared.domain.records import (
     Episode,
     Flag,
@@ -68,7 +70,39 @@ settled = st.builds(
     flagged_at=maybe_time,
     left_at=maybe_time,
 )
-flags = st.builds(Flag, st.sampled_from(FlagKind), times, flagged_at=times, notified_at=maybe_time)
+refusals = st.builds(Refusal, texts, texts)
+flags = st.builds(
+    Flag,
+    st.sampled_from(FlagKind),
+    times,
+    flagged_at=times,
+    notified_at=maybe_time,
+    tell_at=maybe_time,
+    deallocate_after=maybe_time,
+    snoozed_until=maybe_time,
+    snoozed_by=maybe_text,
+    refusal=st.none() | refusals,
+)
+deallocations = st.builds(
+    Deallocation,
+    seen_at=times,
+    asked_at=times,
+    asked_by=maybe_text,
+    stage=st.sampled_from(Stage),
+    try_at=times,
+    attempts=st.integers(0, 3),
+    looked_at=maybe_time,
+    accepted_at=maybe_time,
+    ended_at=maybe_time,
+    code=maybe_text,
+    said=maybe_text,
+    after=st.none() | power_states,
+    after_at=maybe_time,
+    refusal=st.none() | refusals,
+    overtaken_at=maybe_time,
+    overtaken_by=st.none() | causes,
+)
+exemptions = st.builds(Exemption, maybe_time, texts, maybe_text)
 notices = st.builds(
     Notice,
     kind=st.sampled_from(NoticeKind),
@@ -76,6 +110,9 @@ notices = st.builds(
     made_at=times,
     try_at=times,
     attempts=st.integers(1, 100),
+    channel=st.sampled_from(Channel),
+    fault=maybe_text,
+    parked=st.booleans(),
 )
 records = st.builds(
     Record,
@@ -92,7 +129,10 @@ records = st.builds(
     heard=st.none() | st.builds(Heard, power_states, causes),
     os_failed_at=maybe_time,
     flag=st.none() | flags,
-    exemption=st.none() | st.builds(Exemption, maybe_time, texts),
+    exemption=st.none() | exemptions,
+    exempted=st.none() | exemptions,
+    tags=st.dictionaries(st.sampled_from(TAGS), texts),
+    deallocation=st.none() | deallocations,
     due_at=maybe_time,
     retry=st.none() | st.builds(Retry, times, st.integers(0, 1000)),
     outbox=st.lists(notices, max_size=2).map(tuple),
@@ -120,4 +160,14 @@ episodes = st.builds(
     ended_at=maybe_time,
     ended_as=st.none() | power_states,
     ended_by=st.none() | causes,
+    by_stopgap=st.booleans(),
+)
+entries = st.builds(
+    Entry,
+    vm=vm_ids,
+    at=times,
+    what=st.sampled_from(What),
+    by=maybe_text,
+    text=texts,
+    rule=maybe_text,
 )

@@ -1,4 +1,4 @@
-"""Looks at VMs through Azure Resource Manager, on azure-mgmt-compute."""
+"""Azure Resource Manager, on azure-mgmt-compute: VMs are looked at, and deallocated."""
 
 import json
 from typing import TYPE_CHECKING, cast
@@ -13,7 +13,7 @@ from shared.domain.ids import VmId
 from shared.domain.malformed import Malformed, shown
 from shared.domain.observations import Gone, Observation, read_vm
 from shared.exchange import exchange, port_error, transport
-from shared.ports import Clock, PortError, Refused
+from shared.ports import Busy, Clock, PortError, Refused
 from shared.settings import PUBLIC_ARM
 from shared.settings import endpoint as checked
 
@@ -26,9 +26,15 @@ READ = "Microsoft.Compute/virtualMachines/read"
 READ_INSTANCE = "Microsoft.Compute/virtualMachineScaleSets/virtualMachines/read"
 """The one permission that a look needs: at a VM, and at an instance of a Uniform scale set."""
 
+DEALLOCATE = "Microsoft.Compute/virtualMachines/deallocate/action"
+DEALLOCATE_INSTANCE = "Microsoft.Compute/virtualMachineScaleSets/virtualMachines/deallocate/action"
+"""The one that a deallocation needs."""
+
 CONNECT_SECONDS, READ_SECONDS = 5.0, 10.0
 LOOK_SECONDS = 20.0
 """For a whole look, token and tries included: Event Grid waits 30 s for what else there is to do as well."""
+DEALLOCATE_SECONDS = 20.0
+"""For Azure's answer to a deallocation, which comes before it is done; token included."""
 
 _GONE = ("ResourceNotFound", "ResourceGroupNotFound", "NotFound")
 _INSTANCE_GONE = (*_GONE, "ParentResourceNotFound")
@@ -36,7 +42,7 @@ _NO_INSTANCE = "is not an active virtual machine scale set vm instanceid"
 
 
 class ComputeVms:
-    """`VmSource` on ARM: one GET a look, one client per subscription, all on one session."""
+    """`VmSource` and `Deallocator` on ARM: a request each, one client per subscription, all on one session."""
 
     def __init__(
         self, credential: "AsyncTokenCredential", *, endpoint: str = PUBLIC_ARM, clock: Clock
@@ -73,6 +79,13 @@ class ComputeVms:
         except Malformed as fault:
             raise Malformed(f"{vm}: {fault}") from None
 
+    async def deallocate(self, vm: VmId) -> None:
+        """One POST, never sent twice: whoever wants it again has to look again first. Raises as the port says."""
+        try:
+            await exchange(lambda: self._begin_deallocate(vm), seconds=DEALLOCATE_SECONDS, once=True)
+        except (AzureError, TimeoutError) as error:
+            raise _not_deallocated(vm, error) from error
+
     async def close(self) -> None:
         """End the connections; no look can be had afterwards."""
         await self._transport.close()
@@ -95,6 +108,16 @@ class ComputeVms:
         async with cast("AsyncHttpResponse", answer) as response:
             await response.read()
         return response
+
+    async def _begin_deallocate(self, vm: VmId) -> None:
+        """Without polling: looks tell what comes of it."""
+        client = self._client(vm.subscription)
+        if vm.instance:
+            await client.virtual_machine_scale_set_vms.begin_deallocate(
+                vm.resource_group, *vm.instance, polling=False
+            )
+        else:
+            await client.virtual_machines.begin_deallocate(vm.resource_group, vm.name, polling=False)
 
     def _client(self, subscription: str) -> ComputeManagementClient:
         client = self._clients.get(subscription)
@@ -166,6 +189,24 @@ def _fault(vm: VmId, error: AzureError | TimeoutError) -> PortError:
             expected = " or ".join(_codes(vm))
             return Refused(f"{fault} (not taken for a VM that is gone: expected {expected})")
     return fault
+
+
+def _not_deallocated(vm: VmId, error: AzureError | TimeoutError) -> PortError:
+    """What Azure's answer means for another try.
+
+    409 tells that another operation is under way or that the state forbids it, both of which pass; but for a lock
+    (`ScopeLocked`), which somebody has put there and has to take away. What is gone (404) the next look will tell.
+    """
+    fault = port_error(f"ARM, POST {vm}/deallocate", error)
+    told = fault
+    match error:
+        case HttpResponseError(status_code=403):
+            action = DEALLOCATE_INSTANCE if vm.instance else DEALLOCATE
+            told = Refused(f"{fault} (the app's identity needs {action} on subscription {vm.subscription})")
+        case HttpResponseError(status_code=404 | 409) if fault.code != "ScopeLocked":
+            told = Busy(str(fault))
+    told.code, told.said = fault.code, fault.said
+    return told
 
 
 def _vm_body(response: AsyncHttpResponse) -> object:

@@ -10,10 +10,13 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from shared.adapters import cursor, last_listed
+from shared.domain.actions import Entry, What
+from shared.domain.cap import drawn_by
 from shared.domain.ids import ScaleSetId, VmId
 from shared.domain.observations import Gone, Observation
 from shared.domain.records import Episode, Notice, Record, Transition
-from shared.ports import Change, Clock, Conflict, History, Look, Page, PortError, Query, Stored
+from shared.domain.states import PowerState, ProvisioningState, Reading
+from shared.ports import Change, Clock, Conflict, History, Page, PortError, Query, Stored
 
 LONGEST_DELAY = timedelta(days=6)
 """As of the real queue: a look that is due later comes early."""
@@ -26,6 +29,8 @@ class MemoryLedger:
         self._stored: dict[VmId, Stored] = {}
         self._transitions: dict[VmId, dict[datetime, Transition]] = {}
         self._episodes: dict[VmId, dict[datetime, Episode]] = {}
+        self._entries: dict[VmId, dict[tuple[datetime, What], Entry]] = {}
+        self._drawn: tuple[datetime, ...] = ()
         self._saves = 0
 
     async def latest(self, vm: VmId) -> Stored | None:
@@ -45,6 +50,8 @@ class MemoryLedger:
             self._transitions.setdefault(vm, {})[change.transition.seen_at] = change.transition
         for episode in change.episodes:
             self._episodes.setdefault(vm, {})[episode.seen_at] = episode
+        for entry in change.entries:
+            self._entries.setdefault(vm, {})[entry.at, entry.what] = entry
         return self._stored[vm]
 
     async def page(self, query: Query) -> Page:
@@ -74,12 +81,20 @@ class MemoryLedger:
         )
 
     async def history(self, vm: VmId, limit: int) -> History:
-        """The latest `limit` transitions and the latest `limit` episodes of one VM."""
+        """The latest `limit` transitions, episodes and entries of one VM."""
         await asyncio.sleep(0)
         return History(
             tuple(_latest(self._transitions.get(vm, {}), limit)),
             tuple(_latest(self._episodes.get(vm, {}), limit)),
+            tuple(_latest(self._entries.get(vm, {}), limit)),
         )
+
+    async def draw(self, now: datetime, most: int) -> datetime | None:
+        """Take one of the deallocations that may be sent within an hour; else when the next one is free."""
+        await asyncio.sleep(0)
+        drawn, free_at = drawn_by(self._drawn, now, most)
+        self._drawn = drawn
+        return free_at
 
     async def check(self) -> None:
         """Nothing can prevent its use."""
@@ -91,34 +106,40 @@ class MemoryLedger:
                 record.vm.subscription in query.subscriptions
                 and query.flagged in {None, record.flag is not None}
                 and query.power_state in {None, record.power_state}
+                and (record.parked or not query.parked)
             ):
                 yield record
 
 
-class MemoryLooks:
-    """Port `Looks`. Whoever plays the host takes what is due."""
+class MemoryQueue[Message]:
+    """Port `Queue`. Whoever plays the host takes what is due."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        self._waiting: list[tuple[datetime, Look]] = []
+        self._waiting: list[tuple[datetime, Message]] = []
 
-    async def put(self, look: Look, delay: timedelta) -> None:
-        """Ask for a look after a delay."""
+    async def put(self, message: Message, delay: timedelta) -> None:
+        """Ask for it after a delay."""
         await asyncio.sleep(0)
-        self._waiting.append((self._clock() + min(max(delay, timedelta()), LONGEST_DELAY), look))
+        self._waiting.append((self._clock() + min(max(delay, timedelta()), LONGEST_DELAY), message))
 
     async def check(self) -> None:
         """Nothing can prevent its use."""
 
-    def due(self, now: datetime) -> list[Look]:
-        """The looks whose delay is over, in the order of their time. They are taken off the queue."""
+    async def poisoned(self) -> int:
+        """Nobody gives up on anything."""
+        await asyncio.sleep(0)
+        return 0
+
+    def due(self, now: datetime) -> list[Message]:
+        """The messages whose delay is over, in the order of their time. They are taken off the queue."""
         due = sorted((item for item in self._waiting if item[0] <= now), key=lambda item: item[0])
         self._waiting = [item for item in self._waiting if item[0] > now]
-        return [look for _, look in due]
+        return [message for _, message in due]
 
     @property
     def next_at(self) -> datetime | None:
-        """When the next look becomes due; None: none is waiting."""
+        """When the next message becomes due; None: none is waiting."""
         return min((at for at, _ in self._waiting), default=None)
 
 
@@ -139,7 +160,7 @@ class MemoryNotices:
 
 
 class MemoryVms:
-    """Port `VmSource`: the VMs that are there, to be changed at will.
+    """Ports `VmSource` and `Deallocator`: the VMs that are there, to be changed at will.
 
     A look gives what `vms` holds for a VM, seen at the clock's time; an exception is raised; a VM that is not in
     it is `Gone`.
@@ -152,6 +173,10 @@ class MemoryVms:
         self.vms: dict[VmId, Observation | Gone | Exception] = dict(vms or {})
         self.looks: Counter[VmId] = Counter()
         """How often each VM was looked at."""
+        self.deallocations: list[tuple[datetime, VmId]] = []
+        """Each time that a VM was asked to be deallocated, whatever came of it."""
+        self.refusals: list[PortError] = []
+        """What the next askings raise, in this order, instead of being taken."""
 
     async def look(self, vm: VmId) -> Observation | Gone:
         """One look at one VM."""
@@ -163,6 +188,21 @@ class MemoryVms:
             raise seen
         return replace(seen, observed_at=observed_at)
 
+    async def deallocate(self, vm: VmId) -> None:
+        """Ask to deallocate. What is taken shows in `vms` as deallocating."""
+        await asyncio.sleep(0)
+        self.deallocations.append((self._clock(), vm))
+        if self.refusals:
+            raise self.refusals.pop(0)
+        seen = self.vms.get(vm)
+        if isinstance(seen, Observation):
+            reading = Reading(
+                PowerState.DEALLOCATING, ProvisioningState.UPDATING, detail=None, hibernated=False
+            )
+            self.vms[vm] = replace(seen, reading=reading)
 
-def _latest[Part](parts: Mapping[datetime, Part], limit: int) -> list[Part]:
+
+def _latest[Name: (datetime, tuple[datetime, What]), Part](
+    parts: Mapping[Name, Part], limit: int
+) -> list[Part]:
     return [parts[at] for at in sorted(parts, reverse=True)][:limit]

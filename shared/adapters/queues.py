@@ -1,9 +1,10 @@
-"""The queue `looks` in Azure Queue Storage: looks to be had later.
+"""The queues `looks` and `deallocations` in Azure Queue Storage: what is to be done later.
 
 Messages are in base64, as the host's queue trigger expects them. Azure shows one no earlier than asked for, but
 maybe later, or twice.
 """
 
+from collections.abc import Callable
 from contextlib import suppress
 from datetime import timedelta
 from functools import partial
@@ -12,17 +13,18 @@ from typing import TYPE_CHECKING, Any
 
 from azure.core.exceptions import ResourceExistsError, ResourceNotFoundError
 from azure.storage.queue import TextBase64EncodePolicy
-from azure.storage.queue.aio import QueueClient
+from azure.storage.queue.aio import QueueServiceClient
 
 from shared.exchange import error_code
-from shared.messages import write_look
-from shared.ports import Look
+from shared.messages import write_attempt, write_look
+from shared.ports import Attempt, Look
 from shared.storage import ask, storage_transport
 
 if TYPE_CHECKING:
     from azure.core.credentials_async import AsyncTokenCredential
 
-QUEUE = "looks"
+LOOKS = "looks"
+DEALLOCATIONS = "deallocations"
 
 LONGEST_DELAY = timedelta(days=6)
 """Azure hides a message for at most seven days."""
@@ -33,41 +35,80 @@ _FOREVER = -1
 
 def open_looks(
     connection_string: str | None, uri: str | None, credential: "AsyncTokenCredential"
-) -> "QueueLooks":
-    """The queue in a storage account: the one that a connection string names, else the one at a URI.
-
-    Makes no connection yet. Raises `ValueError` for a connection string or URI that is none.
-    """
-    options: dict[str, Any] = {
-        "message_encode_policy": TextBase64EncodePolicy(),
-        "transport": storage_transport(connection_string, "queue"),
-        "retry_total": 0,
-    }
-    if connection_string:
-        return QueueLooks(QueueClient.from_connection_string(connection_string, QUEUE, **options))
-    return QueueLooks(QueueClient(uri or "", QUEUE, credential=credential, **options))
+) -> "StorageQueue[Look]":
+    """The queue `looks` in a storage account."""
+    return StorageQueue(LOOKS, write_look, connection_string, uri, credential)
 
 
-class QueueLooks:
-    """Port `Looks`: a put is one request."""
+def open_deallocations(
+    connection_string: str | None, uri: str | None, credential: "AsyncTokenCredential"
+) -> "StorageQueue[Attempt]":
+    """The queue `deallocations` in a storage account."""
+    return StorageQueue(DEALLOCATIONS, write_attempt, connection_string, uri, credential)
 
-    def __init__(self, queue: QueueClient) -> None:
-        """Take over a client that encodes its messages in base64 and leaves retries to us."""
-        self._queue = queue
 
-    async def put(self, look: Look, delay: timedelta) -> None:
-        """One message, hidden for the delay. Nothing tells whether the same look is already asked for."""
+class StorageQueue[Message: (Look, Attempt)]:
+    """Port `Queue`: a put is one request."""
+
+    def __init__(
+        self,
+        name: str,
+        write: Callable[[Message], str],
+        connection_string: str | None,
+        uri: str | None,
+        credential: "AsyncTokenCredential",
+    ) -> None:
+        """Make no connection yet.
+
+        Args:
+            name: Of the queue. The host moves what it gave up on to `{name}-poison`.
+            write: The text of a message.
+            connection_string: Names the storage account; None: the one at `uri`.
+            uri: Of the account's queue service, for use with the credential.
+            credential: Whose token the account gets.
+
+        Raises:
+            ValueError: connection string or URI is none.
+        """
+        options: dict[str, Any] = {
+            "transport": storage_transport(connection_string, "queue"),
+            "retry_total": 0,
+        }
+        if connection_string:
+            service = QueueServiceClient.from_connection_string(connection_string, **options)
+        else:
+            service = QueueServiceClient(uri or "", credential=credential, **options)
+        self._service = service
+        self._queue = service.get_queue_client(name, message_encode_policy=TextBase64EncodePolicy())
+        self._poison = service.get_queue_client(f"{name}-poison")
+        self._name = name
+        self._write: Callable[[Message], str] = write
+
+    async def put(self, message: Message, delay: timedelta) -> None:
+        """One message, hidden for the delay. Nothing tells whether the same is already asked for."""
         hidden = ceil(min(max(delay, timedelta()), LONGEST_DELAY).total_seconds())
-        await ask(f"queue {self._queue.queue_name}, {look.vm}", partial(self._send, write_look(look), hidden))
+        await ask(f"queue {self._name}, {message.vm}", partial(self._send, self._write(message), hidden))
 
     async def check(self) -> None:
         """Make the queue, which changes nothing when it is there, and ask for its properties."""
-        await ask(f"queue {self._queue.queue_name}, make it", self._make)
-        await ask(f"queue {self._queue.queue_name}, check", self._queue.get_queue_properties)
+        await ask(f"queue {self._name}, make it", self._make)
+        await ask(f"queue {self._name}, check", self._queue.get_queue_properties)
+
+    async def poisoned(self) -> int:
+        """One request. There is no such queue before the host gives up on a first message."""
+        return await ask(f"queue {self._name}-poison, count", self._count)
 
     async def close(self) -> None:
         """End the connections; nothing can be asked for afterwards."""
-        await self._queue.close()
+        await self._service.close()
+
+    async def _count(self) -> int:
+        try:
+            return (await self._poison.get_queue_properties()).approximate_message_count or 0
+        except ResourceNotFoundError as error:
+            if error_code(error) != "QueueNotFound":
+                raise
+            return 0
 
     async def _send(self, text: str, hidden: int) -> None:
         send = partial(self._queue.send_message, text, visibility_timeout=hidden, time_to_live=_FOREVER)

@@ -5,8 +5,12 @@ Rows of a VM, by row key:
     vm!{group}!{name}                   its record
     flag!{group}!{name}                 the same, there exactly while it is flagged: what is flagged is found
                                         without reading the fleet
+    parked!{group}!{name}               the same, there exactly while a notice of it was given up
     transition!{group}!{name}!{stamp}   its life; the stamp of `seen_at` makes the latest come first
     episode!{group}!{name}!{stamp}
+    entry!{group}!{name}!{stamp}!{what} the log of its actions; the stamp is that of `at`
+
+and one row for all, in a partition of its own, `cap`: when the deallocations of the last hour were sent.
 
 `!` is in no name and sorts before all that is, so rows come in the order of (group, name). Each row holds its
 value as JSON in `body`; the other columns are for filters and for people. All of one change is one entity-group
@@ -15,6 +19,7 @@ transaction, which Azure does as a whole or not at all.
 
 import sys
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -26,6 +31,8 @@ from azure.data.tables import TableEntity, TransactionOperation, UpdateMode
 from azure.data.tables.aio import TableServiceClient
 
 from shared.adapters import cursor, last_listed
+from shared.domain.actions import Entry
+from shared.domain.cap import drawn_by
 from shared.domain.ids import ScaleSetId, VmId
 from shared.domain.malformed import shown
 from shared.domain.records import Episode, Record, Transition
@@ -40,6 +47,18 @@ TABLE = "ledger"
 SCHEMA = 1
 """Column `schema`: how `body` is to be read. Fields may be added to it; a change of what is there needs a 2."""
 
+DRAWS = 20
+"""How often a draw from the cap is tried against others; one always wins, so the rest gets through."""
+
+_CAP = ("cap", "deallocations")
+"""Partition and row key of the draws."""
+
+_INDEXES: Mapping[str, Callable[[Record], bool]] = {
+    "flag": lambda record: record.flag is not None,
+    "parked": lambda record: record.parked,
+}
+"""The further rows that hold the record, each there exactly while this is true of it."""
+
 _MOST_ROWS = 1000
 """Azure answers a query with at most so many rows at once."""
 _REPLACE = {"mode": UpdateMode.REPLACE}
@@ -48,6 +67,13 @@ _NOT_AS_READ = {*_ABSENT, "EntityAlreadyExists", "ConditionNotMet", "UpdateCondi
 
 type Columns = dict[str, str | int | datetime]
 type Operation = tuple[TransactionOperation, Columns, dict[str, Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class _Drawn:
+    """When the deallocations of the last hour were sent."""
+
+    at: tuple[datetime, ...]
 
 
 def open_ledger(
@@ -86,10 +112,12 @@ class TableLedger:
         """One query a subscription, or one for each 1,000 rows."""
         last = last_listed(query)
         subscriptions = query.subscriptions[query.subscriptions.index(last.subscription) if last else 0 :]
-        kind = "flag" if query.flagged else "vm"
+        kind = "flag" if query.flagged else "parked" if query.parked else "vm"
         columns: dict[str, object] = {}
         if query.flagged is False:
             columns["flagged"] = False
+        if query.flagged and query.parked:
+            columns["parked"] = True
         if query.power_state:
             columns["power_state"] = query.power_state.value
         found = list[Record]()
@@ -111,13 +139,30 @@ class TableLedger:
         return [VmId(scale_set.subscription, *str(row["RowKey"]).split("!")[1:]) for row in rows]
 
     async def history(self, vm: VmId, limit: int) -> History:
-        """Two queries."""
+        """Three queries."""
         transitions = await self._life(vm, "transition", limit)
         episodes = await self._life(vm, "episode", limit)
+        entries = await self._life(vm, "entry", limit)
         return History(
             tuple(_value(row, Transition) for row in transitions),
             tuple(_value(row, Episode) for row in episodes),
+            tuple(_value(row, Entry) for row in entries),
         )
+
+    async def draw(self, now: datetime, most: int) -> datetime | None:
+        """A point read and a conditional write, both again if somebody else draws at the same time."""
+        for _ in range(DRAWS):
+            row = await self._ask("read of the cap", partial(self._read_row, *_CAP))
+            drawn = _value(row, _Drawn).at if row else ()
+            kept, free_at = drawn_by(drawn, now, most)
+            if free_at:
+                return free_at
+            try:
+                await self._ask("draw from the cap", partial(self._write_cap, kept, row))
+            except Conflict:
+                continue
+            return None
+        raise Conflict(f"table {TABLE}, draw from the cap: overtaken by others {DRAWS} times")
 
     async def check(self) -> None:
         """Make the table unless it is there, and read from it: a right that is missing shows."""
@@ -151,8 +196,11 @@ class TableLedger:
         return rows[:limit]
 
     async def _read(self, vm: VmId) -> TableEntity | None:
+        return await self._read_row(vm.subscription, _key("vm", vm))
+
+    async def _read_row(self, partition: str, key: str) -> TableEntity | None:
         try:
-            return await self._table.get_entity(vm.subscription, _key("vm", vm))
+            return await self._table.get_entity(partition, key)
         except ResourceNotFoundError as error:
             if error_code(error) in _ABSENT:
                 return None
@@ -174,6 +222,25 @@ class TableLedger:
             raise
         return str(done[0]["etag"])
 
+    async def _write_cap(self, drawn: tuple[datetime, ...], previous: TableEntity | None) -> None:
+        partition, key = _CAP
+        body = msgspec.json.encode(_Drawn(drawn)).decode()
+        row: Columns = {"PartitionKey": partition, "RowKey": key, "body": body, "schema": SCHEMA}
+        try:
+            if previous is None:
+                await self._table.create_entity(row)
+            else:
+                await self._table.update_entity(
+                    row,
+                    mode=UpdateMode.REPLACE,
+                    etag=previous.metadata["etag"],
+                    match_condition=MatchConditions.IfNotModified,
+                )
+        except HttpResponseError as error:
+            if error_code(error) in _NOT_AS_READ or error.status_code == 412:
+                raise Conflict(f"table {TABLE}, draw from the cap: not as it was read") from error
+            raise
+
     async def _ask[Answer](self, what: str, request: Callable[[], Awaitable[Answer]]) -> Answer:
         return await ask(f"table {TABLE}, {what}", partial(self._send, request))
 
@@ -191,23 +258,34 @@ class TableLedger:
 def _operations(change: Change, previous: Stored | None) -> list[Operation]:
     """What is written of a change, the condition on the record first."""
     record = change.record
-    row, flag = _row(_key("vm", record.vm), record), _row(_key("flag", record.vm), record)
+    row = _row(_key("vm", record.vm), record)
     operations = list[Operation]()
     if previous:
         condition = {"etag": previous.version, "match_condition": MatchConditions.IfNotModified}
         operations.append((TransactionOperation.UPDATE, row, {**_REPLACE, **condition}))
     else:
         operations.append((TransactionOperation.CREATE, row, {}))
-    if record.flag:
-        operations.append((TransactionOperation.UPSERT, flag, _REPLACE))
-    elif previous and previous.record.flag:
-        operations.append((TransactionOperation.DELETE, flag, {}))
-    for part in (change.transition, *change.episodes):
+    for kind, belongs in _INDEXES.items():
+        indexed = _row(_key(kind, record.vm), record)
+        if belongs(record):
+            operations.append((TransactionOperation.UPSERT, indexed, _REPLACE))
+        elif previous and belongs(previous.record):
+            operations.append((TransactionOperation.DELETE, indexed, {}))
+    for part in (change.transition, *change.episodes, *change.entries):
         if part:
-            kind = "transition" if isinstance(part, Transition) else "episode"
-            key = f"{_key(kind, part.vm)}!{_stamp(part.seen_at)}"
-            operations.append((TransactionOperation.UPSERT, _row(key, part), _REPLACE))
+            operations.append((TransactionOperation.UPSERT, _row(_name(part), part), _REPLACE))
     return operations
+
+
+def _name(part: Transition | Episode | Entry) -> str:
+    """The row key of a part of a VM's life."""
+    match part:
+        case Transition():
+            return f"{_key('transition', part.vm)}!{_stamp(part.seen_at)}"
+        case Episode():
+            return f"{_key('episode', part.vm)}!{_stamp(part.seen_at)}"
+        case Entry():
+            return f"{_key('entry', part.vm)}!{_stamp(part.at)}!{part.what}"
 
 
 def _key(kind: str, vm: VmId) -> str:
@@ -224,7 +302,7 @@ def _stamp(at: datetime) -> str:
     return f"{(datetime.max.replace(tzinfo=UTC) - at) // timedelta(microseconds=1):018d}"
 
 
-def _row(key: str, value: Record | Transition | Episode) -> Columns:
+def _row(key: str, value: Record | Transition | Episode | Entry) -> Columns:
     row: Columns = {
         "PartitionKey": value.vm.subscription,
         "RowKey": key,
@@ -234,13 +312,16 @@ def _row(key: str, value: Record | Transition | Episode) -> Columns:
     if isinstance(value, Record):
         row["power_state"] = value.power_state.value
         row["flagged"] = value.flag is not None
+        row["parked"] = value.parked
         row["observed_at"] = value.observed_at
     return row
 
 
-def _value[Value: (Record, Transition, Episode)](row: TableEntity, of: type[Value]) -> Value:
+def _value[Value: (Record, Transition, Episode, Entry, _Drawn)](row: TableEntity, of: type[Value]) -> Value:
     try:
         return msgspec.json.decode(str(row.get("body")), type=of)
     except msgspec.MsgspecError as fault:
         where = f"{shown(row['PartitionKey'])} {shown(row['RowKey'])}"
-        raise Damaged(f"table {TABLE}, row {where}: expected a {of.__name__} in `body`: {fault}") from None
+        raise Damaged(
+            f"table {TABLE}, row {where}: expected a {of.__name__.strip('_')} in `body`: {fault}"
+        ) from None

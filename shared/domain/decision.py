@@ -5,29 +5,39 @@ The new record is put together in a fixed order, each step a function from recor
 1. `with_look`    what the look saw
 2. `settle`       the settled state, since when, and why
 3. `with_signal`  what the signal adds: the cause of the present state, or word of one not seen yet
-4. `_retried`     when to look again at a VM that is not at rest
-5. `_flagged`     the flag, by the rules for what is found
-6. `_noticed`     the notices that follow from the flag
+4. `answered`, `followed`   what came of a deallocation
+5. `_retried`     when to look again at a VM that is not at rest
+6. `_flagged`     the flag, by the rules for what is found
+7. `_snoozed`, `planned`, `asked`, `withdrawn`   the deallocation that follows from the flag, or that a person asks for
+8. `_noticed`     the notices that follow from both
 
-Actions follow from the record, not from the event: whatever a crash left undone, the next look does.
+Without a look, or with one that is older than the record, steps 1 to 3 only take in the signal. Actions follow from
+the record, not from the event: whatever a crash left undone, the next look does.
 """
 
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from shared.domain import reasons
+from shared.domain.actions import Deallocation, Entry, Refusal, Stage
+from shared.domain.deallocation import answered, asked, followed, planned, withdrawn
+from shared.domain.exemptions import strongest
+from shared.domain.log import entries
+from shared.domain.news import Accepted, Ask, Exempt, Failed, LookAsked, News, NotSent, Snooze
+from shared.domain.noticing import noticed
 from shared.domain.observations import Gone, Observation
-from shared.domain.policy import Mode, Policy, Terms, terms_for
+from shared.domain.policy import Channel, Policy, Terms, terms_for
 from shared.domain.records import (
     Episode,
     Flag,
     FlagKind,
     Notice,
-    NoticeKind,
     Record,
     Retry,
     Transition,
 )
+from shared.domain.safety import Case
+from shared.domain.safety import refusal as refusal_of
 from shared.domain.settling import settle, with_look, with_signal
 from shared.domain.signals import Signal
 from shared.domain.states import PowerState
@@ -35,17 +45,6 @@ from shared.domain.states import PowerState
 FIRST_RETRY = timedelta(seconds=15)
 LONGEST_RETRY = timedelta(minutes=10)
 """A VM that is not at rest is looked at after 15 s, then at twice the distance each time, up to 10 minutes."""
-
-FIRST_RESEND = timedelta(seconds=30)
-LONGEST_RESEND = timedelta(hours=1)
-"""A notice that was not confirmed as sent is sent again after 30 s, then at twice the distance, up to an hour."""
-
-
-TOLD_BY = {
-    FlagKind.LEFT_STOPPED: NoticeKind.LEFT_STOPPED,
-    FlagKind.FAILED_PROVISIONING: NoticeKind.FAILED_PROVISIONING,
-}
-"""The notice of each kind of flag."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,12 +56,20 @@ class LookAgain:
 
 @dataclass(frozen=True, slots=True)
 class Send:
-    """Send a notice, then record that it was sent."""
+    """Send a notice, then record what came of it."""
 
     notice: Notice
 
 
-type Action = LookAgain | Send
+@dataclass(frozen=True, slots=True)
+class Deallocate:
+    """Attempt the deallocation that was asked for, not before this time."""
+
+    asked_at: datetime
+    at: datetime
+
+
+type Action = LookAgain | Send | Deallocate
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,64 +80,126 @@ class Decision:
     """The new record; None: there is nothing to remember."""
     reason: str
     changed: bool = False
-    """Whether the record says more than the one before; if not, nothing is written."""
+    """Whether there is more to remember than before; if not, nothing is written."""
     transition: Transition | None = None
     episodes: tuple[Episode, ...] = ()
+    entries: tuple[Entry, ...] = ()
+    """For the log of the VM's actions."""
     actions: tuple[Action, ...] = ()
+    refusal: Refusal | None = None
+    """Why what a person asked for will not be done."""
 
 
 def decide(
     previous: Record | None,
-    seen: Observation | Gone,
+    seen: Observation | Gone | None,
     signal: Signal | None,
     policy: Policy,
     now: datetime,
+    news: News | None = None,
 ) -> Decision:
     """Decide on one look at one VM.
 
     Args:
         previous: The record in the ledger.
-        seen: The look. One older than the record changes nothing of what the record says of the VM's state.
+        seen: The look. One older than the record changes nothing of what the record says of the VM's state, nor does
+            None, which needs a record: there was no look.
         signal: The event that asked for the look, if one did.
         policy: The operator's defaults.
         now: The time, UTC; not before `seen.observed_at`.
+        news: What a person asks for, or what came of asking Azure.
     """
-    if previous is None and isinstance(seen, Gone):
+    if previous is None and (seen is None or isinstance(seen, Gone)):
         return Decision(None, reasons.NEVER_SEEN)
-    terms = terms_for(policy, seen.tags if isinstance(seen, Observation) else {})
-    if previous is not None and seen.observed_at < previous.observed_at:
-        record = _retried(with_signal(previous, signal), now)
-    else:
-        record = _retried(with_signal(settle(with_look(previous, seen)), signal), now)
-        record = _flagged(record, terms, now)
-        record = _noticed(record, previous, terms.mode, now)
+    record = _taken_in(previous, seen, signal)
+    if isinstance(news, Accepted | Failed | NotSent):
+        record = answered(record, news, now)
+    record = _retried(followed(previous, record, signal, now), now)
+    record, refusal = _judged(record, news, policy, now)
+    terms = terms_for(policy, record.tags)
+    record = noticed(record, previous, terms, now, again=isinstance(news, LookAsked))
     record = replace(record, reason=reasons.of(record, terms))
-    if previous is not None and replace(record, observed_at=previous.observed_at) == previous:
-        return Decision(previous, previous.reason, actions=_actions(previous, previous))
+    log = entries(previous, record, news, refusal, now)
+    if previous and not log and replace(record, observed_at=previous.observed_at) == previous:
+        return Decision(previous, previous.reason, actions=_actions(previous, previous, now), refusal=refusal)
     return Decision(
         record=record,
         reason=record.reason,
         changed=True,
         transition=_transition(previous, record),
         episodes=_episodes(previous, record),
-        actions=_actions(previous, record),
+        entries=log,
+        actions=_actions(previous, record, now),
+        refusal=refusal,
     )
 
 
-def mark_sent(record: Record, notice_id: str, now: datetime) -> Record:
-    """The record once a notice has been sent: out of the outbox and, if it told of the flag, on the flag."""
-    flag = record.flag
-    rest = tuple(notice for notice in record.outbox if notice.id != notice_id)
-    if len(rest) == len(record.outbox):
-        return record
-    if flag and notice_id == _notice_id(TOLD_BY[flag.kind], record, flag):
-        flag = replace(flag, notified_at=now)
-    return replace(record, outbox=rest, flag=flag)
+def forbidden(
+    record: Record,
+    seen: Observation | Gone,
+    policy: Policy,
+    now: datetime,
+    *,
+    by: str | None,
+    free_at: datetime | None = None,
+) -> Refusal | None:
+    """What forbids a deallocation that is under way, on a look just before Azure is asked; None: nothing.
+
+    Args:
+        record: The record in the ledger.
+        seen: The look.
+        policy: The operator's defaults.
+        now: The time.
+        by: Who asked for it; None: Stopgap itself.
+        free_at: When the cap allows the next one; None: now, or it was not asked.
+    """
+    record, _ = _judged(_taken_in(record, seen, None), None, policy, now)
+    return refusal_of(Case(record, terms_for(policy, record.tags), now, by=by, free_at=free_at))
+
+
+def _taken_in(previous: Record | None, seen: Observation | Gone | None, signal: Signal | None) -> Record:
+    """The record with a look, unless it is older than the record, and with a signal."""
+    if previous and (seen is None or seen.observed_at < previous.observed_at):
+        return with_signal(previous, signal)
+    assert seen  # noqa: S101 - there is a record or a look
+    return with_signal(settle(with_look(previous, seen)), signal)
+
+
+def _judged(
+    record: Record, news: News | None, policy: Policy, now: datetime
+) -> tuple[Record, Refusal | None]:
+    """The record with flag and plan; and what refuses what a person asks for."""
+    terms, refusal = terms_for(policy, record.tags), _too_late(record, news)
+    if refusal:
+        return record, refusal
+    if isinstance(news, Exempt):
+        record = replace(record, exempted=news.exemption)
+    again = isinstance(news, LookAsked)
+    record = planned(_snoozed(_flagged(record, terms, now), news, now), terms, now, again=again)
+    if isinstance(news, Ask):
+        record, refusal = asked(record, terms, news.by, now)
+    return withdrawn(record, terms, now), refusal
+
+
+def _too_late(record: Record, news: News | None) -> Refusal | None:
+    """Why a person cannot snooze or exempt a VM now.
+
+    Decided here, where the record is saved only if nobody saved it since: who was told that a VM is exempt can rely
+    on it, as an attempt that begins later sees it.
+    """
+    if not isinstance(news, Snooze | Exempt):
+        return None
+    if record.closing and record.closing.stage in {Stage.BEGUN, Stage.ACCEPTED}:
+        return Refusal("under_way", "its deallocation is under way: Azure may have been asked already")
+    if isinstance(news, Snooze) and record.flag is None:
+        return Refusal("not_flagged", "it is not flagged, so there is nothing to snooze")
+    return None
 
 
 def _retried(record: Record, now: datetime) -> Record:
-    """Plan the next look at a VM that is not at rest, or of which we were told what we do not see."""
-    if record.present and record.heard is None:
+    """Plan the next look at a VM that is not at rest, or of which we were told, or asked, what we do not see."""
+    closing = record.deallocation
+    if record.present and record.heard is None and not (closing and closing.stage.pending):
         return replace(record, retry=None)
     retry = record.retry
     if retry and record.observed_at < retry.at:
@@ -142,8 +211,10 @@ def _retried(record: Record, now: datetime) -> Record:
 
 def _flagged(record: Record, terms: Terms, now: datetime) -> Record:
     """Flag what was found at two looks a grace apart, on a VM that is not exempt; clear the flag of any other."""
-    at, exemption, flag = record.observed_at, terms.exemption, record.flag
-    record = replace(record, exemption=exemption, flag=None, due_at=None)
+    at, flag = record.observed_at, record.flag
+    entered = record.exempted if record.exempted and record.exempted.holds(now) else None
+    exemption = strongest(terms.exemption, entered, at)
+    record = replace(record, exemption=exemption, exempted=entered, flag=None, due_at=None)
     found = _finding(record)
     if found is None:
         return record
@@ -172,41 +243,17 @@ def _finding(record: Record) -> tuple[FlagKind, datetime] | None:
     return None
 
 
-def _noticed(record: Record, previous: Record | None, mode: Mode, now: datetime) -> Record:
-    """The notices that follow from the flag: each once, sent again only while unconfirmed."""
-    if mode is Mode.OBSERVE:
-        return replace(record, outbox=())
-    outbox = [_resent(notice, now) for notice in record.outbox]
-    had, flag = previous.flag if previous else None, record.flag
-    if had and (flag is None or flag.flagged_at != had.flagged_at):
-        # A notice of the flag that is still unconfirmed may have got through: take back either.
-        told = had.notified_at or any(notice.kind is not NoticeKind.FLAG_CLEARED for notice in outbox)
-        outbox = [notice for notice in outbox if notice.kind is NoticeKind.FLAG_CLEARED]
-        if told:
-            outbox.append(_notice(NoticeKind.FLAG_CLEARED, record, had, now))
-    if flag and not flag.notified_at and all(notice.kind is NoticeKind.FLAG_CLEARED for notice in outbox):
-        outbox.append(_notice(TOLD_BY[flag.kind], record, flag, now))
-    return replace(record, outbox=tuple(outbox))
-
-
-def _notice(kind: NoticeKind, record: Record, flag: Flag, now: datetime) -> Notice:
-    return Notice(
-        kind=kind,
-        id=_notice_id(kind, record, flag),
-        made_at=now,
-        try_at=now + FIRST_RESEND,
-    )
-
-
-def _notice_id(kind: NoticeKind, record: Record, flag: Flag) -> str:
-    return f"{kind}:{flag.flagged_at.isoformat()}:{record.vm}"
-
-
-def _resent(notice: Notice, now: datetime) -> Notice:
-    if now < notice.try_at:
-        return notice
-    distance = min(FIRST_RESEND * 2 ** min(notice.attempts, 16), LONGEST_RESEND)
-    return replace(notice, attempts=notice.attempts + 1, try_at=now + distance)
+def _snoozed(record: Record, news: News | None, now: datetime) -> Record:
+    """Begin or end the snooze of a flagged VM; when it ends, the flag is told of again."""
+    flag = record.flag
+    if flag is None:
+        return record
+    if isinstance(news, Snooze) and news.until:
+        flag = replace(flag, snoozed_until=news.until, snoozed_by=news.by, deallocate_after=None)
+    over = isinstance(news, Snooze) and news.until is None
+    if flag.snoozed_until and (over or flag.snoozed_until <= now):
+        flag = replace(flag, snoozed_until=None, snoozed_by=None, tell_at=now)
+    return replace(record, flag=flag)
 
 
 def _transition(previous: Record | None, record: Record) -> Transition | None:
@@ -227,16 +274,35 @@ def _episodes(previous: Record | None, record: Record) -> tuple[Episode, ...]:
         and old
         and (new is None or new.seen_at != old.seen_at)
     ):
-        episodes.append(old.ended(previous.settled.left_at, record.settled))
+        closing = record.deallocation
+        ours = closing and closing.seen_at == old.seen_at and closing.stage is Stage.CONFIRMED
+        episodes.append(replace(old.ended(previous.settled.left_at, record.settled), by_stopgap=bool(ours)))
     if new and new != old:
         episodes.append(new)
     return tuple(episodes)
 
 
-def _actions(previous: Record | None, record: Record) -> tuple[Action, ...]:
+def _actions(previous: Record | None, record: Record, now: datetime) -> tuple[Action, ...]:
     """What follows from the record. The next look is asked for each time: the last asking may have been lost."""
     known = (
-        {(notice.id, notice.attempts) for notice in previous.outbox} if previous else set[tuple[str, int]]()
+        {(notice.id, notice.channel, notice.attempts) for notice in previous.outbox}
+        if previous
+        else set[tuple[str, Channel, int]]()
     )
     look = (LookAgain(record.look_at),) if record.look_at else ()
-    return look + tuple(Send(notice) for notice in record.outbox if (notice.id, notice.attempts) not in known)
+    sends = tuple(
+        Send(notice)
+        for notice in record.outbox
+        if not notice.parked and (notice.id, notice.channel, notice.attempts) not in known
+    )
+    return look + _attempt(previous.deallocation if previous else None, record.deallocation, now) + sends
+
+
+def _attempt(
+    before: Deallocation | None, closing: Deallocation | None, now: datetime
+) -> tuple[Deallocate, ...]:
+    """The attempt that a deallocation waits for: asked for when it comes to wait, and again if it is overdue."""
+    if closing is None or closing.stage not in {Stage.ASKED, Stage.BEGUN}:
+        return ()
+    waits = closing.stage is Stage.ASKED and closing != before
+    return (Deallocate(closing.asked_at, max(closing.try_at, now)),) if waits or closing.try_at <= now else ()

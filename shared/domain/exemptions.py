@@ -1,4 +1,4 @@
-"""Exemptions: an owner's tag that forbids flagging."""
+"""Exemptions: an owner's tag, or an operator's entry, that forbids flagging."""
 
 import re
 from dataclasses import dataclass
@@ -16,10 +16,21 @@ class Exemption:
     until: datetime | None
     """The moment from which the exemption no longer holds; None: no end."""
     reason: str
+    by: str | None = None
+    """Which operator entered it; None: it is the owner's tag."""
 
     def holds(self, at: datetime) -> bool:
         """Whether the exemption is in force."""
         return self.until is None or at < self.until
+
+
+def strongest(tag: Exemption | None, entered: Exemption | None, at: datetime) -> Exemption | None:
+    """Of the owner's and the operator's, the one that holds, for longest; if neither does, the owner's."""
+    holding = [exemption for exemption in (tag, entered) if exemption and exemption.holds(at)]
+    endless = next((exemption for exemption in holding if exemption.until is None), None)
+    if endless or not holding:
+        return endless or tag
+    return max(holding, key=lambda exemption: (exemption.until, exemption is tag))
 
 
 def parse_exemption(value: str) -> Exemption | None:

@@ -16,7 +16,17 @@ class Mode(StrEnum):
     OBSERVE = "observe"
     """Record and flag; tell no one."""
     NOTIFY = "notify"
-    """And send notices."""
+    """And send notices. Deallocate only what a person asks for."""
+    DEALLOCATE = "deallocate"
+    """And deallocate, once that was told of, where it is allowed and safe."""
+
+
+class Channel(StrEnum):
+    """Where notices go."""
+
+    LOG = "log"
+    TOPIC = "topic"
+    WEBHOOK = "webhook"
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +36,13 @@ class Policy:
     mode: Mode = Mode.NOTIFY
     grace: timedelta = timedelta(minutes=15)
     """Stopped time tolerated before a flag."""
+    warning: timedelta = timedelta(hours=1)
+    """Time between telling that a VM will be deallocated and doing it."""
+    allow_deallocate: bool = False
+    """Whether anything may be deallocated at all, whatever modes, tags and people say."""
+    most_per_hour: int = 20
+    """How many deallocations may be sent to Azure within an hour, all instances of the app together."""
+    channels: tuple[Channel, ...] = (Channel.TOPIC,)
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,19 +52,30 @@ class Terms:
     mode: Mode
     grace: timedelta
     exemption: Exemption | None
+    """The owner's, by tag, whether or not it holds."""
+    policy: Policy
+    """The rest, which no tag overrides."""
     remarks: tuple[str, ...] = ()
     """What could not be read of the VM's tags, in words for its owner."""
 
 
-def terms_for(policy: Policy, tags: Mapping[str, str] | None) -> Terms:
-    """The policy as the tags `stopgap:mode`, `stopgap:grace` and `stopgap:exempt` override it.
+TAGS = ("stopgap:mode", "stopgap:grace", "stopgap:exempt")
+"""The tags by which an owner overrides the operator's defaults; compared without regard to case, as Azure does."""
 
-    Tag names are compared without regard to case, as Azure does. A value that cannot be read leaves the
-    operator's default in force and makes a remark; only an unreadable exemption exempts.
+
+def our_tags(tags: Mapping[str, str]) -> dict[str, str]:
+    """Those of a VM's tags that are for Stopgap, their names in lower case."""
+    lowered = {name.lower(): value for name, value in tags.items()}
+    return {name: lowered[name] for name in TAGS if name in lowered}
+
+
+def terms_for(policy: Policy, tags: Mapping[str, str]) -> Terms:
+    """The policy as an owner's tags override it.
+
+    A value that cannot be read leaves the operator's default in force and makes a remark; only an unreadable
+    exemption exempts.
     """
-    ours = {
-        name.lower(): value for name, value in (tags or {}).items() if name.lower().startswith("stopgap:")
-    }
+    ours = our_tags(tags)
     mode, grace, remarks = policy.mode, policy.grace, list[str]()
     if "stopgap:mode" in ours:
         try:
@@ -63,4 +91,5 @@ def terms_for(policy: Policy, tags: Mapping[str, str] | None) -> Terms:
         except Malformed as fault:
             remarks.append(f"tag stopgap:grace: {fault}; the default holds")
     exempt = ours.get("stopgap:exempt")
-    return Terms(mode, grace, parse_exemption(exempt) if exempt is not None else None, tuple(remarks))
+    exemption = parse_exemption(exempt) if exempt is not None else None
+    return Terms(mode, grace, exemption, policy, tuple(remarks))

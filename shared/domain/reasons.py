@@ -1,9 +1,11 @@
 """Why a record is as it is, in words fit for the VM's owner. They hold still as long as the record does."""
 
 from collections.abc import Callable
-from datetime import datetime
 
+from shared.domain import phrases
+from shared.domain.actions import Deallocation, Stage
 from shared.domain.durations import words
+from shared.domain.phrases import moment
 from shared.domain.policy import Mode, Terms
 from shared.domain.records import Record
 from shared.domain.signals import Actor, Cause, Source, Verb
@@ -24,11 +26,6 @@ def of(record: Record, terms: Terms) -> str:
         )
     sentences += [f"Note: {remark}." for remark in terms.remarks]
     return " ".join(sentences)
-
-
-def moment(at: datetime) -> str:
-    """A time for people: to the second, in UTC."""
-    return f"{at:%Y-%m-%d %H:%M:%S} UTC"
 
 
 def by_whom(cause: Cause | None) -> str:
@@ -71,14 +68,13 @@ def _stopped(record: Record, terms: Terms) -> str:
     if _exempt(record):
         return f"{start} {_exempt(record)}"
     if record.flag:
-        return (
-            f"{start} Flagged: left Stopped for longer than its grace of {words(terms.grace)}.{_quiet(terms)}"
-        )
+        flagged = f"Flagged: left Stopped for longer than its grace of {words(terms.grace)}."
+        return f"{start} {flagged}{_next(record)}{_quiet(terms)}"
     return f"{start} Flagged if it is not started and not Deallocated by {_due(record)}."
 
 
 def _running(record: Record, terms: Terms) -> str:
-    start, code = f"Running {_since(record)}; billed.", record.reading.error_code
+    start, code = f"Running {_since(record)}; billed.{_closed(record)}", record.reading.error_code
     if record.reading.provisioning_state is not ProvisioningState.FAILED:
         return start
     failed = f"failed ({code})" if code else "failed"
@@ -99,7 +95,7 @@ def _running(record: Record, terms: Terms) -> str:
 
 def _deallocated(record: Record, _: Terms) -> str:
     state = "Hibernated" if record.reading.hibernated else "Deallocated"
-    return f"{state} {_since(record)}; compute is not billed."
+    return f"{state} {_since(record)}; compute is not billed.{_closed(record)}"
 
 
 def _deleted(record: Record, _: Terms) -> str:
@@ -110,8 +106,57 @@ def _exempt(record: Record) -> str:
     exemption = record.exemption
     if exemption is None or not exemption.holds(record.observed_at):
         return ""
-    until = f" until {moment(exemption.until)}" if exemption.until else ""
-    return f"Not flagged: exempt{until} ({exemption.reason})."
+    return f"Not flagged: {phrases.exempt(exemption)}."
+
+
+def _next(record: Record) -> str:
+    """What is to become of a flagged VM."""
+    flag, closing = record.flag, record.closing
+    if closing and closing.stage is not Stage.REFUSED:
+        return f" {_progress(closing)}"
+    if flag and flag.snoozed_until:
+        return f" {phrases.snoozed(flag).capitalize()}."
+    if flag and flag.refusal:
+        return f" Not deallocated: {flag.refusal.reason}."
+    if closing and closing.refusal:
+        return f" Not deallocated: {closing.refusal.reason}."
+    if flag and flag.deallocate_after:
+        return f" It will be deallocated after {moment(flag.deallocate_after)}, if it is still Stopped then."
+    return ""
+
+
+_NO_MORE = "Nothing more is tried unless a person asks."
+
+
+def _progress(closing: Deallocation) -> str:
+    asked = f"Its deallocation, asked for by {closing.asked_by or 'Stopgap'}"
+    match closing.stage:
+        case Stage.ASKED if closing.refusal:
+            return f"{asked}, waits: {closing.refusal.reason}."
+        case Stage.ASKED if closing.said:
+            return f"{asked}, is tried again after {moment(closing.try_at)}: Azure said {phrases.of_azure(closing)}."
+        case Stage.ASKED | Stage.BEGUN:
+            return f"{asked}, is under way."
+        case Stage.ACCEPTED:
+            return f"{asked}, was accepted by Azure; not seen Deallocated yet."
+        case Stage.FAILED:
+            return f"{asked}, failed: {phrases.of_azure(closing)}. {_NO_MORE}"
+        case Stage.UNCONFIRMED:
+            return f"{asked}, is not confirmed: {phrases.unconfirmed(closing)}. {_NO_MORE}"
+        case Stage.OVERTAKEN:
+            return f"{asked}, went wrong: {phrases.overtaken(closing)}."
+        case _:
+            return f"{asked}, is {closing.stage}."
+
+
+def _closed(record: Record) -> str:
+    """What a deallocation had to do with the state in which the VM now is."""
+    closing = record.deallocation
+    if closing is None or record.settled is None or closing.after_at != record.settled.seen_at:
+        return ""
+    if closing.stage is Stage.CONFIRMED:
+        return f" Deallocated by Stopgap, asked for by {closing.asked_by or 'its mode'}."
+    return f" {_progress(closing)}" if closing.stage in {Stage.OVERTAKEN, Stage.UNCONFIRMED} else ""
 
 
 def _quiet(terms: Terms) -> str:

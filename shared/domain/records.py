@@ -1,12 +1,15 @@
 """What Stopgap remembers of a VM: the record, and the transitions and episodes of its life."""
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
 
+from shared.domain.actions import Deallocation, Refusal, Stage
 from shared.domain.exemptions import Exemption
 from shared.domain.ids import VmId
 from shared.domain.observations import Model
+from shared.domain.policy import Channel
 from shared.domain.signals import Cause, Source
 from shared.domain.states import BILLED, PowerState, Reading
 from shared.domain.transitions import Effect, Kind, effect, kind
@@ -26,6 +29,9 @@ class NoticeKind(StrEnum):
     LEFT_STOPPED = "left_stopped"
     FAILED_PROVISIONING = "failed_provisioning"
     FLAG_CLEARED = "flag_cleared"
+    DEALLOCATED = "deallocated"
+    DEALLOCATION_FAILED = "deallocation_failed"
+    """Or not seen to be done, or done just after a start."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +83,20 @@ class Flag:
     """The first look that saw what the flag is for."""
     flagged_at: datetime
     notified_at: datetime | None = None
+    """When somebody was last told of it."""
+    tell_at: datetime | None = None
+    """When it came to be told again: its snooze ended, or it will be deallocated. None: since `flagged_at`."""
+    deallocate_after: datetime | None = None
+    """When it will be deallocated, as its owner is told. None: it will not, or not as things are."""
+    snoozed_until: datetime | None = None
+    snoozed_by: str | None = None
+    refusal: Refusal | None = None
+    """In mode `deallocate`: what keeps the VM from being deallocated."""
+
+    @property
+    def told(self) -> bool:
+        """Whether somebody was told of it as it is now."""
+        return self.notified_at is not None and self.notified_at >= (self.tell_at or self.flagged_at)
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +110,11 @@ class Notice:
     try_at: datetime
     """When the next look may send it, if it is still here by then: whoever saved this attempt is sending it."""
     attempts: int = 1
+    channel: Channel = Channel.TOPIC
+    fault: str | None = None
+    """Why the latest attempt that is known to have failed did."""
+    parked: bool = False
+    """Whether it was given up. It stays here, to be seen, until a person asks for a look."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,6 +140,13 @@ class Record:
     """The first look that saw it run with its OS provisioning failed, if it still does."""
     flag: Flag | None = None
     exemption: Exemption | None = None
+    """What forbids flagging, the owner's or the operator's; if its end has passed, the owner's last."""
+    exempted: Exemption | None = None
+    """What an operator entered."""
+    tags: Mapping[str, str] = field(default_factory=dict)
+    """The tags that are for Stopgap, as last seen."""
+    deallocation: Deallocation | None = None
+    """The latest that was asked for, of whatever stretch of time."""
     due_at: datetime | None = None
     """When a VM with something to flag is to be looked at for that: its grace or its exemption ends."""
     retry: Retry | None = None
@@ -157,12 +189,30 @@ class Record:
         return self.heard.cause if self.heard else None
 
     @property
+    def parked(self) -> bool:
+        """Whether a notice of it was given up."""
+        return any(notice.parked for notice in self.outbox)
+
+    @property
+    def closing(self) -> Deallocation | None:
+        """The deallocation of the stretch of time that the VM is in, or that it came back to Stopped from."""
+        closing, settled = self.deallocation, self.settled
+        if closing is None or settled is None or settled.power_state is not PowerState.STOPPED:
+            return None
+        return closing if settled.seen_at in {closing.seen_at, closing.after_at} else None
+
+    @property
     def look_at(self) -> datetime | None:
         """When the VM has to be looked at next; None: when a signal or a sweep asks for it."""
+        flag, closing = self.flag, self.closing
+        # What refuses a deallocation, or follows one, asks for looks of its own.
+        planned = flag and not flag.refusal and not (closing and closing.stage is not Stage.REFUSED)
         times = [
             self.due_at,
             self.retry.at if self.retry else None,
-            *(notice.try_at for notice in self.outbox),
+            *(notice.try_at for notice in self.outbox if not notice.parked),
+            flag.snoozed_until if flag else None,
+            flag.deallocate_after if flag and planned else None,
         ]
         return min((at for at in times if at), default=None)
 
@@ -224,6 +274,8 @@ class Episode:
     ended_as: PowerState | None = None
     """The state that ended it."""
     ended_by: Cause | None = None
+    by_stopgap: bool = False
+    """Whether it was Stopgap that ended it, by a deallocation that was confirmed."""
 
     @classmethod
     def of(cls, vm: VmId, settled: Settled) -> "Episode | None":

@@ -7,6 +7,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from shared.domain.observations import Gone, Model, Observation
+from shared.domain.policy import our_tags
 from shared.domain.records import Heard, Record, Settled
 from shared.domain.signals import RENEWS, Cause, Signal, Source
 from shared.domain.states import PowerState, ProvisioningState
@@ -21,18 +22,20 @@ def with_look(previous: Record | None, seen: Observation | Gone) -> Record:
     """The record with what a look saw, and with the first sight of the VM outside its settled state."""
     reading, at = seen.reading, seen.observed_at
     model = seen.model if isinstance(seen, Observation) else None
+    tags = our_tags(seen.tags) if isinstance(seen, Observation) else {}
     if previous is None:
         return Record(
             vm=seen.vm,
             observed_at=at,
             reading=reading,
             model=model or Model(),
+            tags=tags,
             power_state=reading.power_state,
             appeared_at=at,
             not_before=None,
             os_failed_at=at if reading.os_failed else None,
         )
-    record = replace(previous, observed_at=at, reading=reading, model=model or previous.model)
+    record = replace(previous, observed_at=at, reading=reading, model=model or previous.model, tags=tags)
     known = previous.model.uid
     if known and model and model.uid is None:
         record = replace(record, model=replace(model, uid=known))

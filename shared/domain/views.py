@@ -7,14 +7,17 @@ lower-case words; what is not known is null.
 from collections.abc import Mapping
 from datetime import UTC, datetime
 
+from shared.domain.actions import Deallocation, Entry, Refusal
 from shared.domain.exemptions import Exemption
-from shared.domain.records import Episode, Flag, Notice, NoticeKind, Record, Transition
+from shared.domain.records import Episode, Notice, NoticeKind, Record, Transition
 from shared.domain.signals import Cause
 
 NOTICE_TYPES: Mapping[NoticeKind, str] = {
     NoticeKind.LEFT_STOPPED: "Stopgap.Vm.LeftStopped",
     NoticeKind.FAILED_PROVISIONING: "Stopgap.Vm.ProvisioningFailed",
     NoticeKind.FLAG_CLEARED: "Stopgap.Vm.FlagCleared",
+    NoticeKind.DEALLOCATED: "Stopgap.Vm.Deallocated",
+    NoticeKind.DEALLOCATION_FAILED: "Stopgap.Vm.DeallocationFailed",
 }
 """The CloudEvents type of each notice."""
 
@@ -37,7 +40,8 @@ def vm_view(record: Record) -> dict[str, object]:
         "since": _time(record.since),
         "since_source": record.since_source.value,
         "cause": _cause(record.cause),
-        "flag": _flag(record.flag),
+        "flag": _flag(record),
+        "deallocation": _deallocation(record.deallocation),
         "exemption": _exemption(record.exemption),
         "reason": record.reason,
         "observed_at": _time(record.observed_at),
@@ -71,6 +75,18 @@ def episode_view(episode: Episode) -> dict[str, object]:
         "ended_as": episode.ended_as.value if episode.ended_as else None,
         "ended_by": _cause(episode.ended_by),
         "hours": episode.hours,
+        "by_stopgap": episode.by_stopgap,
+    }
+
+
+def entry_view(entry: Entry) -> dict[str, object]:
+    """One line of the log of a VM's actions."""
+    return {
+        "at": _time(entry.at),
+        "what": entry.what.value,
+        "by": entry.by,
+        "text": entry.text,
+        "rule": entry.rule,
     }
 
 
@@ -103,22 +119,61 @@ def _cause(cause: Cause | None) -> dict[str, object] | None:
     }
 
 
-def _flag(flag: Flag | None) -> dict[str, object] | None:
+def _flag(record: Record) -> dict[str, object] | None:
+    flag, closing = record.flag, record.closing
     if flag is None:
         return None
     return {
         "kind": flag.kind.value,
         "flagged_at": _time(flag.flagged_at),
         "notified_at": _time(flag.notified_at),
-        # Stopgap neither deallocates nor snoozes yet.
-        "deallocate_after": None,
-        "snoozed_until": None,
-        "outcome": None,
+        "deallocate_after": _time(flag.deallocate_after),
+        "snoozed_until": _time(flag.snoozed_until),
+        "snoozed_by": flag.snoozed_by,
+        "outcome": closing.stage.value if closing else None,
+        "refusal": _refusal(flag.refusal or (closing.refusal if closing else None)),
+    }
+
+
+def _deallocation(closing: Deallocation | None) -> dict[str, object] | None:
+    if closing is None:
+        return None
+    return {
+        "stage": closing.stage.value,
+        "asked_at": _time(closing.asked_at),
+        "asked_by": closing.asked_by,
+        "attempts": closing.attempts,
+        "looked_at": _time(closing.looked_at),
+        "accepted_at": _time(closing.accepted_at),
+        "ended_at": _time(closing.ended_at),
+        "after": closing.after.value if closing.after else None,
+        "refusal": _refusal(closing.refusal),
+        "azure": {"code": closing.code, "message": closing.said} if closing.said else None,
+        "overtaken_at": _time(closing.overtaken_at),
+        "overtaken_by": _cause(closing.overtaken_by),
+    }
+
+
+def _refusal(refused: Refusal | None) -> dict[str, object] | None:
+    return {"rule": refused.rule, "reason": refused.reason} if refused else None
+
+
+def unsent_view(notice: Notice) -> dict[str, object]:
+    """A notice that has not been sent, or is not known to have been."""
+    return {
+        "kind": notice.kind.value,
+        "channel": notice.channel.value,
+        "attempts": notice.attempts,
+        "parked": notice.parked,
+        "try_at": None if notice.parked else _time(notice.try_at),
+        "fault": notice.fault,
     }
 
 
 def _exemption(exemption: Exemption | None) -> dict[str, object] | None:
-    return {"until": _time(exemption.until), "reason": exemption.reason} if exemption else None
+    if exemption is None:
+        return None
+    return {"until": _time(exemption.until), "reason": exemption.reason, "by": exemption.by}
 
 
 def _time(at: datetime | None) -> str | None:

@@ -8,13 +8,13 @@ from shared.domain.ids import parse_subscription
 from shared.domain.malformed import Malformed, shown
 from shared.domain.records import Record
 from shared.domain.states import PowerState
-from shared.domain.views import episode_view, transition_view, vm_view
+from shared.domain.views import entry_view, episode_view, transition_view, unsent_view, vm_view
 from shared.ports import History, Page, Query
 
 DEFAULT_LIMIT = 100
 MOST = 1000
 HISTORY = 100
-"""How many transitions and how many episodes a VM's page tells of."""
+"""How many transitions, episodes and actions a VM's page tells of."""
 
 PARAMETERS = ("flagged", "power_state", "subscription", "limit", "next")
 
@@ -77,6 +77,8 @@ def vm(record: Record, history: History) -> str:
         | {
             "transitions": [transition_view(transition) for transition in history.transitions],
             "episodes": [episode_view(episode) for episode in history.episodes],
+            "actions": [entry_view(entry) for entry in history.entries],
+            "unsent": [unsent_view(notice) for notice in record.outbox],
         }
     )
 

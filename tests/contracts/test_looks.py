@@ -15,12 +15,13 @@ from hypothesis import strategies as st
 
 from local.azurite import Azurite
 from shared.adapters import queues
-from shared.adapters.memory import MemoryLooks
-from shared.adapters.queues import QueueLooks, open_looks
+from shared.adapters.memory import MemoryQueue
+from shared.adapters.queues import StorageQueue, open_looks
 from shared.domain.ids import VmId
 from shared.domain.malformed import Malformed
 from shared.messages import read_look, write_look
-from shared.ports import Look, Looks
+from shared.ports import Look
+from shared.ports import Queue as QueuePort
 from tests import strategies
 from tests.contracts.canned import canned_service, said
 from tests.contracts.conftest import NOBODY
@@ -39,22 +40,22 @@ PUT = """<QueueMessagesList><QueueMessage><MessageId>1</MessageId><PopReceipt>2<
 
 @dataclass
 class Queue:
-    looks: Looks
+    looks: QueuePort[Look]
     take: Callable[[], Awaitable[list[Look]]]
     """Take what is due now off the queue."""
 
 
 @pytest.fixture
-async def queue_looks(azurite: Azurite, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[QueueLooks]:
+async def queue_looks(azurite: Azurite, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[StorageQueue[Look]]:
     """On a queue of the test's own, which is not there yet."""
-    monkeypatch.setattr(queues, "QUEUE", f"looks-{uuid4()}")
+    monkeypatch.setattr(queues, "LOOKS", f"looks-{uuid4()}")
     looks = open_looks(azurite.connection_string, None, NOBODY)
     yield looks
     await looks.close()
 
 
 @pytest.fixture
-async def client(azurite: Azurite, queue_looks: QueueLooks) -> AsyncIterator[QueueClient]:
+async def client(azurite: Azurite, queue_looks: StorageQueue[Look]) -> AsyncIterator[QueueClient]:
     """Another reader of that queue, which leaves messages as they are."""
     async with QueueClient.from_connection_string(
         azurite.connection_string, queue_looks._queue.queue_name
@@ -65,14 +66,14 @@ async def client(azurite: Azurite, queue_looks: QueueLooks) -> AsyncIterator[Que
 @pytest.fixture(params=["memory", "queue"])
 def queue(request: pytest.FixtureRequest) -> Queue:
     if request.param == "memory":
-        memory = MemoryLooks(lambda: NOON)
+        memory = MemoryQueue[Look](lambda: NOON)
 
         async def due() -> list[Look]:
             return memory.due(NOON)
 
         return Queue(memory, due)
 
-    looks: QueueLooks = request.getfixturevalue("queue_looks")
+    looks: StorageQueue[Look] = request.getfixturevalue("queue_looks")
     client: QueueClient = request.getfixturevalue("client")
 
     async def receive() -> list[Look]:
@@ -114,7 +115,7 @@ async def test_a_queue_that_works_passes_its_check(queue: Queue) -> None:
 
 
 async def test_looks_in_memory_become_due_in_the_order_of_their_time() -> None:
-    looks = MemoryLooks(lambda: NOON)
+    looks = MemoryQueue[Look](lambda: NOON)
     for number in (2, 1, 3):
         await looks.put(Look(VM, minutes(number)), timedelta(minutes=number))
     assert looks.next_at == minutes(1)
@@ -124,12 +125,14 @@ async def test_looks_in_memory_become_due_in_the_order_of_their_time() -> None:
 
 
 async def test_looks_in_memory_come_early_like_those_in_the_queue() -> None:
-    looks = MemoryLooks(lambda: NOON)
+    looks = MemoryQueue[Look](lambda: NOON)
     await looks.put(Look(VM, NOON + timedelta(days=30)), timedelta(days=30))
     assert looks.next_at == NOON + queues.LONGEST_DELAY
 
 
-async def test_a_message_is_base64_and_does_not_expire(queue_looks: QueueLooks, client: QueueClient) -> None:
+async def test_a_message_is_base64_and_does_not_expire(
+    queue_looks: StorageQueue[Look], client: QueueClient
+) -> None:
     await queue_looks.put(Look(VM, NOON.astimezone(timezone(timedelta(hours=2)))), timedelta())
 
     message = await client.receive_message()
@@ -140,7 +143,9 @@ async def test_a_message_is_base64_and_does_not_expire(queue_looks: QueueLooks, 
     assert message.expires_on.year == 9999
 
 
-async def test_a_delayed_message_waits_in_the_queue(queue_looks: QueueLooks, client: QueueClient) -> None:
+async def test_a_delayed_message_waits_in_the_queue(
+    queue_looks: StorageQueue[Look], client: QueueClient
+) -> None:
     await queue_looks.put(Look(VM, NOON), timedelta(days=30))
     assert await client.receive_message() is None
     assert (await client.get_queue_properties()).approximate_message_count == 1

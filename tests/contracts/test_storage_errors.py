@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 
 from shared.adapters import tables
-from shared.adapters.queues import QueueLooks, open_looks
+from shared.adapters.queues import StorageQueue, open_looks
 from shared.adapters.tables import TableLedger, open_ledger
 from shared.ports import (
     Change,
@@ -52,7 +52,7 @@ async def ledger(service: Canned) -> AsyncIterator[TableLedger]:
 
 
 @pytest.fixture
-async def looks(service: Canned) -> AsyncIterator[QueueLooks]:
+async def looks(service: Canned) -> AsyncIterator[StorageQueue[Look]]:
     looks = open_looks(f"AccountName=shop;AccountKey=c2VjcmV0;QueueEndpoint={service.url}/shop", None, NOBODY)
     yield looks
     await looks.close()
@@ -62,7 +62,7 @@ type Ask = Callable[[], Awaitable[object]]
 
 
 @pytest.fixture(params=["latest", "save", "page", "history", "check ledger", "put", "check looks"])
-def ask(request: pytest.FixtureRequest, ledger: TableLedger, looks: QueueLooks) -> Ask:
+def ask(request: pytest.FixtureRequest, ledger: TableLedger, looks: StorageQueue[Look]) -> Ask:
     asks: dict[str, Ask] = {
         "latest": lambda: ledger.latest(VM),
         "save": lambda: ledger.save(Change(record(VM)), None),

@@ -99,7 +99,7 @@ async def test_history_reads_no_more_than_it_gives(counting: tuple[TableLedger, 
 
     await ledger.history(vm, 2)
 
-    assert (transport.requests, transport.rows) == (["GET", "GET"], 4)
+    assert (transport.requests, transport.rows) == (["GET", "GET", "GET"], 4)
 
 
 async def test_answers_in_parts_are_put_together(

@@ -3,8 +3,11 @@
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
-from shared.domain.decision import Decision, LookAgain, Send, decide, mark_sent
+from shared.domain.actions import Entry
+from shared.domain.decision import Decision, LookAgain, Send, decide
 from shared.domain.ids import VmId
+from shared.domain.news import News
+from shared.domain.noticing import mark_sent
 from shared.domain.observations import Gone, Model, Observation
 from shared.domain.policy import Policy
 from shared.domain.records import Episode, Flag, Notice, Record, Transition
@@ -78,6 +81,7 @@ class Life:
     record: Record | None = None
     transitions: dict[datetime, Transition] = field(default_factory=dict)
     episodes: dict[datetime, Episode] = field(default_factory=dict)
+    entries: list[Entry] = field(default_factory=list)
     sent: list[Notice] = field(default_factory=list)
     deliver: bool = True
     """Whether notices get through."""
@@ -86,7 +90,14 @@ class Life:
         self, seen: Observation | Gone, signal: Signal | None = None, *, now: datetime | None = None
     ) -> Decision:
         now = now or seen.observed_at
-        decision = decide(self.record, seen, signal, self.policy, now)
+        return self.took(decide(self.record, seen, signal, self.policy, now), now)
+
+    def hear(self, news: News, now: datetime) -> Decision:
+        """Something happens of which no look tells."""
+        return self.took(decide(self.record, None, None, self.policy, now, news), now)
+
+    def took(self, decision: Decision, now: datetime) -> Decision:
+        self.entries += decision.entries
         self.record = decision.record
         if decision.transition:
             self.transitions[decision.transition.seen_at] = decision.transition
@@ -96,7 +107,7 @@ class Life:
             if isinstance(action, Send) and self.deliver:
                 self.sent.append(action.notice)
                 assert self.record
-                self.record = mark_sent(self.record, action.notice.id, now)
+                self.record = mark_sent(self.record, action.notice, now)
         return decision
 
     @property

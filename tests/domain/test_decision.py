@@ -5,10 +5,11 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from shared.domain.decision import FIRST_RETRY, LONGEST_RETRY, decide, mark_sent
+from shared.domain.decision import FIRST_RETRY, LONGEST_RETRY, decide
+from shared.domain.noticing import mark_sent
 from shared.domain.observations import Gone, Observation
 from shared.domain.policy import Mode, Policy
-from shared.domain.records import FlagKind, NoticeKind
+from shared.domain.records import FlagKind, Notice, NoticeKind
 from shared.domain.settling import HEARSAY
 from shared.domain.signals import Actor, Source, Verb
 from shared.domain.states import PowerState
@@ -368,7 +369,10 @@ class TestNotices:
     def test_marking_what_is_not_there_changes_nothing(self) -> None:
         life = Life()
         life.see(look("stopped"))
-        assert mark_sent(life.now, "no such notice", NOON) == life.now
+        assert (
+            mark_sent(life.now, Notice(NoticeKind.LEFT_STOPPED, "no such notice", NOON, NOON), NOON)
+            == life.now
+        )
 
 
 class TestFailedProvisioning:

@@ -7,10 +7,11 @@ from itertools import permutations
 
 import pytest
 
-from shared.domain.decision import FIRST_RESEND, Send
+from shared.domain.decision import Send
 from shared.domain.exemptions import parse_exemption
 from shared.domain.ids import VmId
 from shared.domain.malformed import Malformed
+from shared.domain.noticing import FIRST_RESEND
 from shared.domain.policy import Mode, Policy, terms_for
 from shared.domain.records import NoticeKind
 from shared.domain.settling import HEARSAY

@@ -2,7 +2,7 @@ from datetime import timedelta
 
 import pytest
 
-from shared.domain.policy import Mode
+from shared.domain.policy import Channel, Mode
 from shared.settings import PUBLIC_ARM, SettingError, Settings, Storage
 
 SUBSCRIPTION = "00000000-0000-4000-8000-000000000001"
@@ -47,7 +47,20 @@ def test_all_there_is() -> None:
         ({"STOPGAP_SUBSCRIPTIONS": ""}, "STOPGAP_SUBSCRIPTIONS is missing: expected the ids"),
         ({"STOPGAP_SUBSCRIPTIONS": " , "}, "STOPGAP_SUBSCRIPTIONS is malformed: expected the ids"),
         ({"STOPGAP_SUBSCRIPTIONS": "production"}, "STOPGAP_SUBSCRIPTIONS is malformed: .*GUID"),
-        ({"STOPGAP_MODE": "deallocate"}, "STOPGAP_MODE is malformed: expected observe or notify"),
+        ({"STOPGAP_MODE": "destroy"}, "STOPGAP_MODE is malformed: expected observe or notify or deallocate"),
+        ({"STOPGAP_WARNING": "soon"}, "STOPGAP_WARNING is malformed: expected a duration"),
+        (
+            {"STOPGAP_ALLOW_DEALLOCATE": "yes"},
+            "STOPGAP_ALLOW_DEALLOCATE is malformed: expected true or false",
+        ),
+        *(
+            ({"STOPGAP_MAX_DEALLOCATIONS_PER_HOUR": text}, "expected a whole number from 0 to 1000, got")
+            for text in ("-1", "1001", "ten", "1.5", "٣", "9" * 5000)
+        ),
+        (
+            {"STOPGAP_WEBHOOK_URL": "http://hooks.example.com/s3cret"},
+            "STOPGAP_WEBHOOK_URL is malformed: expected an https",
+        ),
         ({"STOPGAP_GRACE": "soon"}, "STOPGAP_GRACE is malformed: expected a duration"),
         (
             {"STOPGAP_ARM_ENDPOINT": "management.azure.com"},
@@ -68,9 +81,43 @@ def test_what_is_missing_or_malformed_names_itself(change: dict[str, str], says:
         Settings.from_env(LEAST | change)
 
 
+def test_a_webhooks_address_is_a_secret() -> None:
+    with pytest.raises(SettingError) as raised:
+        Settings.from_env(LEAST | {"STOPGAP_WEBHOOK_URL": "http://hooks.example.com/s3cret"})
+    assert "s3cret" not in str(raised.value)
+    assert "s3cret" not in repr(
+        Settings.from_env(LEAST | {"STOPGAP_WEBHOOK_URL": "https://hooks.example.com/s3cret"})
+    )
+
+
+def test_nothing_may_be_deallocated_unless_somebody_says_so() -> None:
+    policy = Settings.from_env(LEAST | {"STOPGAP_MODE": "deallocate"}).policy
+    assert (policy.mode, policy.allow_deallocate, policy.most_per_hour) == (Mode.DEALLOCATE, False, 20)
+    assert policy.warning == timedelta(hours=1)
+
+
+@pytest.mark.parametrize(
+    ("change", "channels"),
+    [
+        ({}, (Channel.LOG,)),
+        ({"STOPGAP_TOPIC_ENDPOINT": "https://t.example.com"}, (Channel.TOPIC,)),
+        ({"STOPGAP_WEBHOOK_URL": "http://127.0.0.1:1/hook"}, (Channel.WEBHOOK,)),
+        (
+            {
+                "STOPGAP_TOPIC_ENDPOINT": "https://t.example.com",
+                "STOPGAP_WEBHOOK_URL": "https://h.example.com",
+            },
+            (Channel.TOPIC, Channel.WEBHOOK),
+        ),
+    ],
+)
+def test_where_notices_go(change: dict[str, str], channels: tuple[Channel, ...]) -> None:
+    assert Settings.from_env(LEAST | change).policy.channels == channels
+
+
 def test_a_slip_of_the_pen_is_remarked() -> None:
-    settings = Settings.from_env(LEAST | {"STOPGAP_GRCE": "5m", "STOPGAP_WHATEVER_ELSE": "1"})
+    settings = Settings.from_env(LEAST | {"STOPGAP_GRCE": "5m", "STOPGAP_XYLOPHONE": "1"})
     assert settings.unknown == (
         "STOPGAP_GRCE is no setting of this version; did you mean STOPGAP_GRACE?",
-        "STOPGAP_WHATEVER_ELSE is no setting of this version",
+        "STOPGAP_XYLOPHONE is no setting of this version",
     )

@@ -1,6 +1,6 @@
 """Each row of each table, once more and by hand: a slip in a table is a slip in two places or a red test."""
 
-from shared.domain.decision import TOLD_BY
+from shared.domain.noticing import TOLD_BY
 from shared.domain.records import FlagKind
 from shared.domain.signals import ANNOTATIONS, LEADS_TO, OPERATIONS, RENEWS
 from shared.domain.transitions import KINDS, RENEWALS, effect

@@ -26,6 +26,7 @@ VM_KEYS = {
     "power_state",
     "provisioning_state",
     "error_code",
+    "deallocation",
     "billed",
     "since",
     "since_source",
@@ -37,7 +38,16 @@ VM_KEYS = {
     "cost",
 }
 CAUSE_KEYS = {"actor", "operation", "verb", "caller", "caller_name", "correlation_id", "at", "source"}
-FLAG_KEYS = {"kind", "flagged_at", "notified_at", "deallocate_after", "snoozed_until", "outcome"}
+FLAG_KEYS = {
+    "kind",
+    "flagged_at",
+    "notified_at",
+    "deallocate_after",
+    "snoozed_until",
+    "snoozed_by",
+    "outcome",
+    "refusal",
+}
 
 
 @pytest.fixture
@@ -76,6 +86,7 @@ def test_a_vm_that_was_powered_off(life: Life) -> None:
             "source": "event",
         },
         "flag": None,
+        "deallocation": None,
         "exemption": None,
         "reason": life.now.reason,
         "observed_at": "2026-11-21T12:01:00Z",
@@ -91,15 +102,20 @@ def test_a_flag(life: Life) -> None:
         "notified_at": "2026-11-21T12:20:00Z",
         "deallocate_after": None,
         "snoozed_until": None,
+        "snoozed_by": None,
         "outcome": None,
+        "refusal": None,
     }
 
 
 @pytest.mark.parametrize(
     ("tag", "exemption"),
     [
-        ("2026-12-31", {"until": "2027-01-01T00:00:00Z", "reason": "the owner's tag stopgap:exempt"}),
-        ("kept warm", {"until": None, "reason": "kept warm"}),
+        (
+            "2026-12-31",
+            {"until": "2027-01-01T00:00:00Z", "reason": "the owner's tag stopgap:exempt", "by": None},
+        ),
+        ("kept warm", {"until": None, "reason": "kept warm", "by": None}),
         ("no", None),
     ],
 )
@@ -184,7 +200,7 @@ def test_a_shutdown_in_the_guest_names_no_caller() -> None:
 def test_every_record_can_be_shown(record: Record) -> None:
     view = vm_view(record)
     assert set(view) == VM_KEYS
-    for part, keys in (("cause", CAUSE_KEYS), ("flag", FLAG_KEYS), ("exemption", {"until", "reason"})):
+    for part, keys in (("cause", CAUSE_KEYS), ("flag", FLAG_KEYS), ("exemption", {"until", "reason", "by"})):
         shown = view[part]
         assert shown is None or (isinstance(shown, dict) and set(shown) == keys)
     assert json.loads(json.dumps(view)) == view

@@ -13,13 +13,13 @@ from datetime import datetime, timedelta
 from functools import partial
 from types import coroutine
 
-from shared.adapters.memory import MemoryLedger, MemoryLooks, MemoryNotices
+from shared.adapters.memory import MemoryLedger, MemoryNotices, MemoryQueue
 from shared.domain.ids import VmId
 from shared.domain.observations import Gone, Observation, read_vm
-from shared.domain.policy import Policy
+from shared.domain.policy import Channel, Policy
 from shared.domain.records import Notice, Record
 from shared.domain.signals import Event
-from shared.ports import Change, Look, PortError, Stored, Unavailable
+from shared.ports import Attempt, Change, Look, PortError, Stored, Unavailable
 from shared.watch import Watch
 from tests.domain.true_life import SUBSCRIPTION, VM, TrueLife, body
 
@@ -105,14 +105,16 @@ class World:
         self.doubtful = Counter[str]()
         """How often the delivery of a notice was not confirmed, by its id."""
         self.ledger = _Ledger(self)
-        self.looks = MemoryLooks(lambda: self.now)
+        self.looks = MemoryQueue[Look](lambda: self.now)
+        self.deallocations = MemoryQueue[Attempt](lambda: self.now)
         self.notices = _Notices(self)
         self.task: Task | None = None
         self.watch = Watch(
             vms=_Arm(self),
             ledger=self.ledger,
             looks=self.looks,
-            notices=self.notices,
+            deallocations=self.deallocations,
+            notices={Channel.TOPIC: self.notices},
             policy=policy,
             subscriptions=frozenset({SUBSCRIPTION}),
             now=lambda: self.now,

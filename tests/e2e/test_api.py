@@ -9,7 +9,7 @@ from tests.e2e.town import App, power_off_event
 
 FIELDS = {
     "id", "subscription", "resource_group", "name", "scale_set", "location", "size", "os_type", "power_state",
-    "provisioning_state", "error_code", "billed", "since", "since_source", "cause", "flag", "exemption", "reason",
+    "provisioning_state", "error_code", "billed", "deallocation", "since", "since_source", "cause", "flag", "exemption", "reason",
     "observed_at", "cost",
 }  # fmt: skip
 
@@ -39,7 +39,7 @@ async def test_a_vm_has_the_documented_fields(app: App, fleet: list[str]) -> Non
     assert set(body) == {"vms", "next"}
     assert {vm["id"] for vm in body["vms"]} == set(fleet)
     assert all(set(vm) == FIELDS for vm in body["vms"])
-    assert set(await app.vm(fleet[0])) == FIELDS | {"transitions", "episodes"}
+    assert set(await app.vm(fleet[0])) == FIELDS | {"transitions", "episodes", "actions", "unsent"}
 
 
 async def test_filters(app: App, fleet: list[str]) -> None:
@@ -104,7 +104,10 @@ async def test_health_tells_what_it_is_set_to_do(app: App) -> None:
             {"STOPGAP_SUBSCRIPTIONS": DEFAULT_SUBSCRIPTION, "STOPGAP_GRACE": "soon"},
             "STOPGAP_GRACE is malformed",
         ),
-        ({"STOPGAP_SUBSCRIPTIONS": DEFAULT_SUBSCRIPTION, "STOPGAP_MODE": "destroy"}, "observe or notify"),
+        (
+            {"STOPGAP_SUBSCRIPTIONS": DEFAULT_SUBSCRIPTION, "STOPGAP_MODE": "destroy"},
+            "observe or notify or deallocate",
+        ),
     ],
 )
 async def test_a_wrong_setting_is_named_by_health_and_stops_every_call(
@@ -141,4 +144,8 @@ async def test_storage_that_is_down_is_named_by_health(azure: SimulatedAzure) ->
         async with aiohttp.ClientSession(host.url) as http:
             status, body = await App(host, http).get("/api/health")
     assert status == 503
-    assert ["tables" in body["problems"][0], "queues" in body["problems"][1]] == [True, True]
+    assert [problem.split(":")[0] for problem in body["problems"]] == [
+        "storage, tables",
+        "storage, queue looks",
+        "storage, queue deallocations",
+    ]

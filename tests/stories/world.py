@@ -3,14 +3,14 @@
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
-from shared.adapters.memory import MemoryLedger, MemoryLooks, MemoryNotices, MemoryVms
+from shared.adapters.memory import MemoryLedger, MemoryNotices, MemoryQueue, MemoryVms
 from shared.domain.ids import VmId
 from shared.domain.observations import Model, Observation
-from shared.domain.policy import Policy
+from shared.domain.policy import Channel, Policy
 from shared.domain.records import Record
 from shared.domain.signals import Event
 from shared.domain.states import PowerState, ProvisioningState, Reading
-from shared.ports import Look
+from shared.ports import Attempt, Look
 from shared.watch import Outcome, Watch
 
 SUBSCRIPTION = "00000000-0000-4000-8000-000000000001"
@@ -31,7 +31,8 @@ class World:
     def __post_init__(self) -> None:
         self.vms = MemoryVms(lambda: self.now)
         self.ledger = MemoryLedger()
-        self.looks = MemoryLooks(lambda: self.now)
+        self.looks = MemoryQueue[Look](lambda: self.now)
+        self.deallocations = MemoryQueue[Attempt](lambda: self.now)
         self.notices = MemoryNotices()
         self.watch = self.instance()
 
@@ -41,7 +42,8 @@ class World:
             vms=self.vms,
             ledger=self.ledger,
             looks=self.looks,
-            notices=self.notices,
+            deallocations=self.deallocations,
+            notices={Channel.TOPIC: self.notices},
             policy=self.policy,
             subscriptions=frozenset({SUBSCRIPTION}),
             now=lambda: self.now,

@@ -1,0 +1,81 @@
+"""What changes a record beside looks and signals: what a person asks for, and what came of asking Azure."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from shared.domain.actions import Refusal
+from shared.domain.exemptions import Exemption
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """A person asks that the VM be deallocated."""
+
+    by: str
+
+
+@dataclass(frozen=True, slots=True)
+class Snooze:
+    """A person wants to hear nothing of a flagged VM, and no deallocation of it, until a time."""
+
+    until: datetime | None
+    """None: a snooze is over at once."""
+    by: str
+
+
+@dataclass(frozen=True, slots=True)
+class Exempt:
+    """A person exempts the VM."""
+
+    exemption: Exemption | None
+    """None: an exemption that was entered is over at once."""
+    by: str
+
+
+@dataclass(frozen=True, slots=True)
+class LookAsked:
+    """A person asks for a look: notices that were given up are tried once more, too."""
+
+    by: str
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """Azure took an attempt to deallocate."""
+
+    asked_at: datetime
+    attempt: int
+    looked_at: datetime
+    """The look that the attempt relied on."""
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """Azure did not take an attempt to deallocate, or nobody knows whether it did."""
+
+    asked_at: datetime
+    attempt: int
+    looked_at: datetime
+    code: str | None
+    said: str
+    final: bool = False
+    """Whether another attempt would meet the same."""
+    unknown: bool = False
+    """Whether Azure may have taken it all the same: it did not answer, or not clearly."""
+    retry_after: timedelta | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class NotSent:
+    """An attempt to deallocate ended before Azure was asked."""
+
+    asked_at: datetime
+    attempt: int
+    refusal: Refusal | None
+    """The safety rule that forbade it; None: something failed on the way, and it is tried again."""
+    again_at: datetime | None = None
+    """When it is tried again; None: it is not."""
+
+
+type Answer = Accepted | Failed | NotSent
+type News = Ask | Snooze | Exempt | LookAsked | Answer
