@@ -9,8 +9,8 @@ from tests.e2e.town import App, power_off_event
 
 FIELDS = {
     "id", "subscription", "resource_group", "name", "scale_set", "location", "size", "os_type", "power_state",
-    "provisioning_state", "error_code", "billed", "deallocation", "since", "since_source", "cause", "flag", "exemption", "reason",
-    "observed_at", "cost",
+    "provisioning_state", "error_code", "billed", "deallocation", "since", "since_source", "cause",
+    "flag", "exemption", "reason", "observed_at", "cost",
 }  # fmt: skip
 
 
