@@ -1,26 +1,28 @@
 """The simulated Azure without its front door: what can be done to it, and the truth about it."""
 
 from collections.abc import Collection, Mapping
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any, Unpack
 
-from local.azure.arm import Arm, LoggedRequest
+from local.azure.arm import Arm
 from local.azure.compute import Compute
 from local.azure.delivery import EventDelivery, EventSubscription
-from local.azure.faults import Fault
 from local.azure.handshake import Schema
 from local.azure.life import Operation
 from local.azure.long_running import LongRunning
 from local.azure.model import Override, PowerState, VirtualMachine, VmOptions, VmSpec
+from local.azure.permissions import Permissions
 from local.azure.scale_set_routes import ScaleSetRoutes
 from local.azure.scale_sets import Mode, ScaleSet
 from local.azure.settings import CloudSettings
+from local.azure.steering import Steering
 from local.azure.topic import CustomTopic, TopicMode
 from local.azure.verbs import Verbs
 from local.azure.vm_routes import VmRoutes
 
 
-class Cloud(Verbs):
+class Cloud(Verbs, Steering):
     """VMs, scale sets, event subscriptions, a custom topic and ARM's answers; `settle()` waits for everything."""
 
     def __init__(self, settings: CloudSettings) -> None:
@@ -36,9 +38,11 @@ class Cloud(Verbs):
         long_running = LongRunning(self.compute.operations, settings.poll_after_seconds)
         vms = VmRoutes(compute=self.compute, long_running=long_running, page_size=settings.page_size)
         sets = ScaleSetRoutes(compute=self.compute, long_running=long_running, page_size=settings.page_size)
+        permissions = Permissions()
         self.arm = Arm(
             inventory=self.compute,
-            routes=(*vms.routes(), *sets.routes(), *long_running.routes()),
+            routes=(*vms.routes(), *sets.routes(), *long_running.routes(), *permissions.routes()),
+            permissions=permissions,
             clock=settings.clock,
             enforce_limits=settings.enforce_limits,
         )
@@ -92,6 +96,17 @@ class Cloud(Verbs):
             self.compute.add(scale_set.instance(number), power, since).spec.id for number in range(instances)
         ]
 
+    def set_operation_seconds(self, seconds: float | None) -> None:
+        """How long operations that begin from now on take: 0 is a turn of the event loop for each step.
+
+        None for as long as in real life, divided by the speed. Raises ValueError for less than 0.
+        """
+        if seconds is not None and seconds < 0:
+            raise ValueError(
+                f"operation seconds are {seconds}; expected 0, more, or null for as in real life"
+            )
+        self.settings = replace(self.settings, operation_seconds=seconds)
+
     # Broken answers
 
     def set_statuses(self, vm_id: str, raw: object) -> None:
@@ -109,10 +124,6 @@ class Cloud(Verbs):
     def restore(self, vm_id: str) -> None:
         """Answer truly again."""
         self.vm(vm_id).override = None
-
-    def inject(self, fault: Fault) -> None:
-        """Let the next ARM requests that match meet a fault."""
-        self.arm.faults.in_store.append(fault)
 
     # Events
 
@@ -137,12 +148,20 @@ class Cloud(Verbs):
         await self.topic.set_mode(mode)
 
     async def settle(self) -> None:
-        """Wait until all operations and all deliveries, retries included, have come to their end."""
+        """Wait until all operations and all deliveries, retries included, have come to their end.
+
+        Raises ExceptionGroup of what interposed callbacks raised.
+        """
         await self.compute.settle()
         await self.delivery.settle()
+        self.arm.interposition.raise_failures()
 
     async def reset(self) -> None:
-        """Back to an empty Azure: no VMs, subscriptions to events, faults, logs or received events."""
+        """Back to an empty Azure that permits everything.
+
+        No VMs, subscriptions to events, faults, locks, interposed callbacks, logs or received events.
+        Raises ExceptionGroup of what the callbacks raised.
+        """
         await self.compute.reset()
         self.compute.subscriptions = self._first_subscriptions()
         await self.delivery.reset()
@@ -165,11 +184,6 @@ class Cloud(Verbs):
         """Lower-case ids of the VMs that are settled at Stopped and have been for longer than grace."""
         now = self.settings.clock()
         return {key for key, vm in self.compute.vms.items() if vm.is_left_stopped(grace, now)}
-
-    @property
-    def requests(self) -> list[LoggedRequest]:
-        """ARM requests so far, oldest first. Counted by operation: `arm.counts()`."""
-        return self.arm.requests
 
     @property
     def topic_events(self) -> list[dict[str, Any]]:

@@ -42,10 +42,12 @@ class SimulatedAzure(Cloud):
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        await self.reset()
-        await self.delivery.close()
-        if self._runner is not None:
-            await self._runner.cleanup()
+        try:
+            await self.reset()
+        finally:
+            await self.delivery.close()
+            if self._runner is not None:
+                await self._runner.cleanup()
 
     @property
     def url(self) -> str:
