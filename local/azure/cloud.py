@@ -8,6 +8,7 @@ from typing import Any, Unpack
 from local.azure.arm import Arm
 from local.azure.compute import Compute
 from local.azure.delivery import EventDelivery, EventSubscription
+from local.azure.endpoint import EndpointMode
 from local.azure.handshake import Schema
 from local.azure.life import Operation
 from local.azure.long_running import LongRunning
@@ -17,13 +18,17 @@ from local.azure.scale_set_routes import ScaleSetRoutes
 from local.azure.scale_sets import Mode, ScaleSet
 from local.azure.settings import CloudSettings
 from local.azure.steering import Steering
-from local.azure.topic import CustomTopic, TopicMode
+from local.azure.topic import CustomTopic
 from local.azure.verbs import Verbs
 from local.azure.vm_routes import VmRoutes
+from local.azure.webhook import WebhookInbox, WebhookMessage
 
 
 class Cloud(Verbs, Steering):
-    """VMs, scale sets, event subscriptions, a custom topic and ARM's answers; `settle()` waits for everything."""
+    """VMs, scale sets, event subscriptions, a custom topic, webhooks and ARM's answers.
+
+    `settle()` waits for everything.
+    """
 
     def __init__(self, settings: CloudSettings) -> None:
         self.settings = settings
@@ -46,7 +51,8 @@ class Cloud(Verbs, Steering):
             clock=settings.clock,
             enforce_limits=settings.enforce_limits,
         )
-        self.topic = CustomTopic(settings.slow_seconds)
+        self.topic = CustomTopic(slow_seconds=settings.slow_seconds)
+        self.webhook = WebhookInbox(slow_seconds=settings.slow_seconds, clock=settings.clock)
 
     # What exists already
 
@@ -143,9 +149,13 @@ class Cloud(Verbs, Steering):
             EventSubscription(name=name, endpoint=endpoint, schema=schema, event_types=wanted)
         )
 
-    async def set_topic_mode(self, mode: TopicMode) -> None:
+    async def set_topic_mode(self, mode: EndpointMode) -> None:
         """Make the custom topic work, fail, hang or be slow."""
         await self.topic.set_mode(mode)
+
+    async def set_webhook_mode(self, mode: EndpointMode) -> None:
+        """Make the webhooks of Teams and Slack work, fail, hang or be slow."""
+        await self.webhook.set_mode(mode)
 
     async def settle(self) -> None:
         """Wait until all operations and all deliveries, retries included, have come to their end.
@@ -166,6 +176,7 @@ class Cloud(Verbs, Steering):
         self.compute.subscriptions = self._first_subscriptions()
         await self.delivery.reset()
         await self.topic.reset()
+        await self.webhook.reset()
         self.arm.reset()
 
     # The truth
@@ -189,6 +200,11 @@ class Cloud(Verbs, Steering):
     def topic_events(self) -> list[dict[str, Any]]:
         """CloudEvents that the custom topic has received, in order of arrival."""
         return self.topic.events
+
+    @property
+    def webhook_messages(self) -> list[WebhookMessage]:
+        """What the webhooks of Teams and Slack have taken, in order of arrival."""
+        return self.webhook.messages
 
     @property
     def dead_letters(self) -> list[dict[str, Any]]:

@@ -16,6 +16,8 @@
 | `GET /_sim/requests` | | `{"counts": {...}, "requests": [...]}`, with the true `condition` of each one's VM |
 | `GET /_sim/topic` | | `{"mode", "events": [{"topic", "event"}]}` |
 | `POST /_sim/topic/mode` | `mode` (ok, fail, hang, slow) | `{}` |
+| `GET /_sim/webhook` | | `{"mode", "messages": [{"at", "flavour", "body"}]}` |
+| `POST /_sim/webhook/mode` | `mode` (ok, fail, hang, slow) | `{}` |
 | `POST /_sim/subscriptions` | `endpoint`, `schema`, `name`, `event_types` | 201 `{}`, 400 if the handshake fails |
 | `GET /_sim/dead-letters` | | `{"dead_letters": [...]}` |
 | `POST /_sim/operation-seconds` | `seconds` or null, of the operations to come | `{}` |
@@ -74,6 +76,8 @@ def control_routes(cloud: Cloud) -> list[web.RouteDef]:
         ("GET", "/_sim/requests", control.list_requests),
         ("GET", "/_sim/topic", control.show_topic),
         ("POST", "/_sim/topic/mode", control.set_topic_mode),
+        ("GET", "/_sim/webhook", control.show_webhook),
+        ("POST", "/_sim/webhook/mode", control.set_webhook_mode),
         ("POST", "/_sim/subscriptions", control.subscribe),
         ("GET", "/_sim/dead-letters", control.list_dead_letters),
         ("POST", "/_sim/operation-seconds", control.set_operation_seconds),
@@ -155,13 +159,17 @@ class _Control:
         return web.json_response({"counts": self._cloud.arm.counts(), "requests": logged})
 
     async def show_topic(self, _request: web.Request) -> web.Response:
-        topic = self._cloud.topic
-        received = zip(topic.topics, topic.events, strict=True)
-        events = [{"topic": name, "event": event} for name, event in received]
-        return web.json_response({"mode": topic.mode, "events": events})
+        return web.json_response(control_shapes.topic(self._cloud.topic))
 
     async def set_topic_mode(self, request: web.Request) -> web.Response:
         await self._cloud.set_topic_mode(**await _body(request))
+        return web.json_response({})
+
+    async def show_webhook(self, _request: web.Request) -> web.Response:
+        return web.json_response(control_shapes.webhook(self._cloud.webhook))
+
+    async def set_webhook_mode(self, request: web.Request) -> web.Response:
+        await self._cloud.set_webhook_mode(**await _body(request))
         return web.json_response({})
 
     async def subscribe(self, request: web.Request) -> web.Response:

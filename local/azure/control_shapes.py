@@ -8,6 +8,8 @@ from local.azure.arm import LoggedRequest
 from local.azure.locks import Lock
 from local.azure.model import Condition, VirtualMachine
 from local.azure.permissions import Permissions
+from local.azure.topic import CustomTopic
+from local.azure.webhook import WebhookInbox
 
 
 def truth(vm: VirtualMachine) -> dict[str, Any]:
@@ -38,6 +40,18 @@ def locks(in_force: Mapping[str, Lock]) -> dict[str, Any]:
 def permissions(granted: Permissions) -> dict[str, Any]:
     """What the caller may do."""
     return {"actions": granted.actions, "not_actions": granted.not_actions}
+
+
+def topic(received: CustomTopic) -> dict[str, Any]:
+    """The custom topics' mode and events."""
+    events = zip(received.topics, received.events, strict=True)
+    return {"mode": received.mode, "events": [{"topic": name, "event": event} for name, event in events]}
+
+
+def webhook(inbox: WebhookInbox) -> dict[str, Any]:
+    """The webhooks' mode and messages."""
+    messages = [{**asdict(message), "at": message.at.isoformat()} for message in inbox.messages]
+    return {"mode": inbox.mode, "messages": messages}
 
 
 def _condition(condition: Condition) -> dict[str, str | None]:

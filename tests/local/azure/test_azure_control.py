@@ -147,6 +147,19 @@ async def test_events_out_and_in(
     assert (await call("GET", "topic"))["events"] == []
 
 
+async def test_a_webhook(azure: SimulatedAzure, call: Call, http: aiohttp.ClientSession) -> None:
+    for mode in ("fail", "ok"):
+        await call("POST", "webhook/mode", mode=mode)
+        async with http.post(azure.webhook_url("slack"), json={"text": "told"}):
+            pass
+
+    found = await call("GET", "webhook")
+    [told] = found["messages"]
+    assert found["mode"] == "ok"
+    assert (told["flavour"], told["body"]) == ("slack", {"text": "told"})
+    assert told["at"].endswith("+00:00")
+
+
 @pytest.mark.parametrize(
     ("path", "body", "status", "problem"),
     [
@@ -172,6 +185,7 @@ async def test_events_out_and_in(
         ("permissions", {"actions": "*"}, 400, "actions is '*'; expected a list"),
         ("operation-seconds", {"seconds": -1}, 400, "expected 0, more, or null"),
         ("topic/mode", {"mode": "well"}, 400, "topic mode is 'well'"),
+        ("webhook/mode", {"mode": "well"}, 400, "webhook mode is 'well'"),
         ("subscriptions", {"endpoint": "http://127.0.0.1:1/"}, 400, "handshake"),
         ("subscriptions", {"endpoint": "http://127.0.0.1:1/", "schema": "JSON"}, 400, "schema is 'JSON'"),
     ],
