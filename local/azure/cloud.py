@@ -7,8 +7,9 @@ from typing import Any, Unpack
 
 from local.azure.arm import Arm
 from local.azure.compute import Compute
-from local.azure.delivery import EventDelivery, EventSubscription
+from local.azure.delivery import EventDelivery
 from local.azure.endpoint import EndpointMode
+from local.azure.event_subscriptions import EventSubscription, advanced_filter
 from local.azure.handshake import Schema
 from local.azure.life import Operation
 from local.azure.long_running import LongRunning
@@ -18,6 +19,7 @@ from local.azure.scale_set_routes import ScaleSetRoutes
 from local.azure.scale_sets import Mode, ScaleSet
 from local.azure.settings import CloudSettings
 from local.azure.steering import Steering
+from local.azure.system_topics import SystemTopics
 from local.azure.topic import CustomTopic
 from local.azure.verbs import Verbs
 from local.azure.vm_routes import VmRoutes
@@ -44,9 +46,13 @@ class Cloud(Verbs, Steering):
         vms = VmRoutes(compute=self.compute, long_running=long_running, page_size=settings.page_size)
         sets = ScaleSetRoutes(compute=self.compute, long_running=long_running, page_size=settings.page_size)
         permissions = Permissions()
+        topics = SystemTopics(
+            event_subscriptions=self.delivery.subscriptions, max_attempts=settings.delivery.max_attempts
+        )
+        parts = (vms, sets, long_running, permissions, topics)
         self.arm = Arm(
             inventory=self.compute,
-            routes=(*vms.routes(), *sets.routes(), *long_running.routes(), *permissions.routes()),
+            routes=tuple(row for part in parts for row in part.routes()),
             permissions=permissions,
             clock=settings.clock,
             enforce_limits=settings.enforce_limits,
@@ -140,13 +146,29 @@ class Cloud(Verbs, Steering):
         *,
         name: str = "stopgap",
         event_types: Collection[str] | None = None,
+        advanced_filters: Collection[Mapping[str, Any]] = (),
+        subscriptions: Collection[str] | None = None,
+        function_id: str | None = None,
+        dead_letters: bool = True,
     ) -> None:
-        """Deliver events to an endpoint, once it has passed the handshake. Raises HandshakeError, ValueError."""
+        """Deliver events to an endpoint, once it has passed the handshake. Raises HandshakeError, ValueError.
+
+        Advanced filters are given as ARM shows them. `subscriptions` are the Azure subscriptions to hear of, None
+        for all. `function_id` makes it one that was made for a function of that id, in what ARM shows of it.
+        """
         if schema not in {"EventGridSchema", "CloudEventSchemaV1_0"}:
             raise ValueError(f"schema is {schema!r}; expected EventGridSchema or CloudEventSchemaV1_0")
-        wanted = None if event_types is None else frozenset(kind.lower() for kind in event_types)
         await self.delivery.subscribe(
-            EventSubscription(name=name, endpoint=endpoint, schema=schema, event_types=wanted)
+            EventSubscription(
+                name=name,
+                endpoint=endpoint,
+                schema=schema,
+                event_types=_lower(event_types),
+                advanced_filters=tuple(map(advanced_filter, advanced_filters)),
+                subscriptions=_lower(subscriptions),
+                function_id=function_id,
+                dead_letters=dead_letters,
+            )
         )
 
     async def set_topic_mode(self, mode: EndpointMode) -> None:
@@ -217,6 +239,10 @@ class Cloud(Verbs, Steering):
     def _duration(self, operation: Operation) -> float:
         seconds = self.settings.operation_seconds
         return (operation.seconds if seconds is None else seconds) / self.settings.speed
+
+
+def _lower(names: Collection[str] | None) -> frozenset[str] | None:
+    return None if names is None else frozenset(name.lower() for name in names)
 
 
 def _settled(state: str) -> PowerState:

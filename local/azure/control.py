@@ -18,7 +18,7 @@
 | `POST /_sim/topic/mode` | `mode` (ok, fail, hang, slow) | `{}` |
 | `GET /_sim/webhook` | | `{"mode", "messages": [{"at", "flavour", "body"}]}` |
 | `POST /_sim/webhook/mode` | `mode` (ok, fail, hang, slow) | `{}` |
-| `POST /_sim/subscriptions` | `endpoint`, `schema`, `name`, `event_types` | 201 `{}`, 400 if the handshake fails |
+| `POST /_sim/subscriptions` | what `Cloud.subscribe` takes, by name | 201 `{}`, 400 if the handshake fails |
 | `GET /_sim/dead-letters` | | `{"dead_letters": [...]}` |
 | `POST /_sim/operation-seconds` | `seconds` or null, of the operations to come | `{}` |
 | `POST /_sim/settle` | | `{}` once all operations and deliveries are done |

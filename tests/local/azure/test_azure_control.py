@@ -130,6 +130,8 @@ async def test_events_out_and_in(
     await call(
         "POST", "subscriptions", 201, endpoint=receiver.url, schema="CloudEventSchemaV1_0", event_types=["x"]
     )
+    condition = {"operatorType": "StringContains", "key": "subject", "values": ["vm-1"]}
+    await call("POST", "subscriptions", 201, endpoint=receiver.url, name="b", advanced_filters=[condition])
     await call("POST", "topic/mode", mode="fail")
     event = {"id": "1", "source": "/s", "type": "t", "specversion": "1.0"}
     for mode in ("fail", "ok"):
