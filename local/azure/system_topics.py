@@ -114,7 +114,10 @@ class SystemTopics:
 
 
 def _topic(subscription: str, kind: str) -> dict[str, Any]:
-    name = kind.lower().replace(".", "-")
+    group, name = (
+        f"/subscriptions/{subscription}/resourceGroups/{RESOURCE_GROUP}",
+        kind.lower().replace(".", "-"),
+    )
     return {
         "properties": {
             "provisioningState": "Succeeded",
@@ -124,7 +127,7 @@ def _topic(subscription: str, kind: str) -> dict[str, Any]:
         },
         "location": "global",
         "tags": None,
-        "id": f"{_group_id(subscription)}/providers/{TOPIC_TYPE}/{name}",
+        "id": f"{group}/providers/{TOPIC_TYPE}/{name}",
         "name": name,
         "type": TOPIC_TYPE,
     }
@@ -139,14 +142,9 @@ def _destination(each: EventSubscription) -> dict[str, Any]:
 
 
 def _dead_letter_destination(topic_id: str) -> dict[str, Any]:
-    account = (
-        f"{topic_id.partition('/providers/')[0]}/providers/Microsoft.Storage/storageAccounts/deadletters"
-    )
+    group = topic_id.partition("/providers/")[0]
+    account = f"{group}/providers/Microsoft.Storage/storageAccounts/deadletters"
     return {
         "properties": {"resourceId": account, "blobContainerName": "deadletters"},
         "endpointType": "StorageBlob",
     }
-
-
-def _group_id(subscription: str) -> str:
-    return f"/subscriptions/{subscription}/resourceGroups/{RESOURCE_GROUP}"
