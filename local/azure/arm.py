@@ -132,7 +132,6 @@ class Arm:
             return await self._answer(request, route, match)
         if fault.kind == "lost":
             await self._answer(request, route, match)
-            return None
         return fault.response(request.method, request.path, self.clock())
 
     async def _answer(
