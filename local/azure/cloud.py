@@ -1,27 +1,36 @@
 """The simulated Azure without its front door: what can be done to it, and the truth about it."""
 
 from collections.abc import Collection, Mapping
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any, Unpack
 
-from local.azure.arm import Arm, LoggedRequest
+from local.azure.arm import Arm
 from local.azure.compute import Compute
-from local.azure.delivery import EventDelivery, EventSubscription
-from local.azure.faults import Fault
+from local.azure.delivery import EventDelivery
+from local.azure.endpoint import EndpointMode
+from local.azure.event_subscriptions import EventSubscription, advanced_filter
 from local.azure.handshake import Schema
 from local.azure.life import Operation
 from local.azure.long_running import LongRunning
 from local.azure.model import Override, PowerState, VirtualMachine, VmOptions, VmSpec
+from local.azure.permissions import Permissions
 from local.azure.scale_set_routes import ScaleSetRoutes
 from local.azure.scale_sets import Mode, ScaleSet
 from local.azure.settings import CloudSettings
-from local.azure.topic import CustomTopic, TopicMode
+from local.azure.steering import Steering
+from local.azure.system_topics import SystemTopics
+from local.azure.topic import CustomTopic
 from local.azure.verbs import Verbs
 from local.azure.vm_routes import VmRoutes
+from local.azure.webhook import WebhookInbox, WebhookMessage
 
 
-class Cloud(Verbs):
-    """VMs, scale sets, event subscriptions, a custom topic and ARM's answers; `settle()` waits for everything."""
+class Cloud(Verbs, Steering):
+    """VMs, scale sets, event subscriptions, a custom topic, webhooks and ARM's answers.
+
+    `settle()` waits for everything.
+    """
 
     def __init__(self, settings: CloudSettings) -> None:
         self.settings = settings
@@ -36,13 +45,20 @@ class Cloud(Verbs):
         long_running = LongRunning(self.compute.operations, settings.poll_after_seconds)
         vms = VmRoutes(compute=self.compute, long_running=long_running, page_size=settings.page_size)
         sets = ScaleSetRoutes(compute=self.compute, long_running=long_running, page_size=settings.page_size)
+        permissions = Permissions()
+        topics = SystemTopics(
+            event_subscriptions=self.delivery.subscriptions, max_attempts=settings.delivery.max_attempts
+        )
+        parts = (vms, sets, long_running, permissions, topics)
         self.arm = Arm(
             inventory=self.compute,
-            routes=(*vms.routes(), *sets.routes(), *long_running.routes()),
+            routes=tuple(row for part in parts for row in part.routes()),
+            permissions=permissions,
             clock=settings.clock,
             enforce_limits=settings.enforce_limits,
         )
-        self.topic = CustomTopic(settings.slow_seconds)
+        self.topic = CustomTopic(slow_seconds=settings.slow_seconds)
+        self.webhook = WebhookInbox(slow_seconds=settings.slow_seconds, clock=settings.clock)
 
     # What exists already
 
@@ -92,6 +108,17 @@ class Cloud(Verbs):
             self.compute.add(scale_set.instance(number), power, since).spec.id for number in range(instances)
         ]
 
+    def set_operation_seconds(self, seconds: float | None) -> None:
+        """How long operations that begin from now on take: 0 is a turn of the event loop for each step.
+
+        None for as long as in real life, divided by the speed. Raises ValueError for less than 0.
+        """
+        if seconds is not None and seconds < 0:
+            raise ValueError(
+                f"operation seconds are {seconds}; expected 0, more, or null for as in real life"
+            )
+        self.settings = replace(self.settings, operation_seconds=seconds)
+
     # Broken answers
 
     def set_statuses(self, vm_id: str, raw: object) -> None:
@@ -110,10 +137,6 @@ class Cloud(Verbs):
         """Answer truly again."""
         self.vm(vm_id).override = None
 
-    def inject(self, fault: Fault) -> None:
-        """Let the next ARM requests that match meet a fault."""
-        self.arm.faults.in_store.append(fault)
-
     # Events
 
     async def subscribe(
@@ -123,30 +146,59 @@ class Cloud(Verbs):
         *,
         name: str = "stopgap",
         event_types: Collection[str] | None = None,
+        advanced_filters: Collection[Mapping[str, Any]] = (),
+        subscriptions: Collection[str] | None = None,
+        function_id: str | None = None,
+        dead_letters: bool = True,
     ) -> None:
-        """Deliver events to an endpoint, once it has passed the handshake. Raises HandshakeError, ValueError."""
+        """Deliver events to an endpoint, once it has passed the handshake. Raises HandshakeError, ValueError.
+
+        Advanced filters are given as ARM shows them. `subscriptions` are the Azure subscriptions to hear of, None
+        for all. `function_id` makes it one that was made for a function of that id, in what ARM shows of it.
+        """
         if schema not in {"EventGridSchema", "CloudEventSchemaV1_0"}:
             raise ValueError(f"schema is {schema!r}; expected EventGridSchema or CloudEventSchemaV1_0")
-        wanted = None if event_types is None else frozenset(kind.lower() for kind in event_types)
         await self.delivery.subscribe(
-            EventSubscription(name=name, endpoint=endpoint, schema=schema, event_types=wanted)
+            EventSubscription(
+                name=name,
+                endpoint=endpoint,
+                schema=schema,
+                event_types=_lower(event_types),
+                advanced_filters=tuple(map(advanced_filter, advanced_filters)),
+                subscriptions=_lower(subscriptions),
+                function_id=function_id,
+                dead_letters=dead_letters,
+            )
         )
 
-    async def set_topic_mode(self, mode: TopicMode) -> None:
+    async def set_topic_mode(self, mode: EndpointMode) -> None:
         """Make the custom topic work, fail, hang or be slow."""
         await self.topic.set_mode(mode)
 
+    async def set_webhook_mode(self, mode: EndpointMode) -> None:
+        """Make the webhooks of Teams and Slack work, fail, hang or be slow."""
+        await self.webhook.set_mode(mode)
+
     async def settle(self) -> None:
-        """Wait until all operations and all deliveries, retries included, have come to their end."""
+        """Wait until all operations and all deliveries, retries included, have come to their end.
+
+        Raises ExceptionGroup of what interposed callbacks raised.
+        """
         await self.compute.settle()
         await self.delivery.settle()
+        self.arm.interposition.raise_failures()
 
     async def reset(self) -> None:
-        """Back to an empty Azure: no VMs, subscriptions to events, faults, logs or received events."""
+        """Back to an empty Azure that permits everything.
+
+        No VMs, subscriptions to events, faults, locks, interposed callbacks, logs or received events.
+        Raises ExceptionGroup of what the callbacks raised.
+        """
         await self.compute.reset()
         self.compute.subscriptions = self._first_subscriptions()
         await self.delivery.reset()
         await self.topic.reset()
+        await self.webhook.reset()
         self.arm.reset()
 
     # The truth
@@ -167,14 +219,14 @@ class Cloud(Verbs):
         return {key for key, vm in self.compute.vms.items() if vm.is_left_stopped(grace, now)}
 
     @property
-    def requests(self) -> list[LoggedRequest]:
-        """ARM requests so far, oldest first. Counted by operation: `arm.counts()`."""
-        return self.arm.requests
-
-    @property
     def topic_events(self) -> list[dict[str, Any]]:
         """CloudEvents that the custom topic has received, in order of arrival."""
         return self.topic.events
+
+    @property
+    def webhook_messages(self) -> list[WebhookMessage]:
+        """What the webhooks of Teams and Slack have taken, in order of arrival."""
+        return self.webhook.messages
 
     @property
     def dead_letters(self) -> list[dict[str, Any]]:
@@ -187,6 +239,10 @@ class Cloud(Verbs):
     def _duration(self, operation: Operation) -> float:
         seconds = self.settings.operation_seconds
         return (operation.seconds if seconds is None else seconds) / self.settings.speed
+
+
+def _lower(names: Collection[str] | None) -> frozenset[str] | None:
+    return None if names is None else frozenset(name.lower() for name in names)
 
 
 def _settled(state: str) -> PowerState:

@@ -7,12 +7,20 @@
 | `POST /_sim/vms/{verb}` | `id` and what the verb takes, by name | 202 `{"operation"}` or 200 `{}` |
 | `POST /_sim/scale-sets` | what `Cloud.add_scale_set` takes, by name | 201 `{"ids"}` of the instances |
 | `POST /_sim/scale-sets/{verb}` | the scale set's `id`, `instance_ids` or none for all, `by` | 202 `{"operation"}` |
-| `POST /_sim/faults` | `kind` (429, 500, 503, 403, drop), `times`, `method`, `path`, `retry_after` | 201 `{}` |
-| `GET /_sim/requests` | | `{"counts": {...}, "requests": [...]}` |
+| `POST /_sim/faults` | `kind`, `times`, `method`, `path`, `retry_after`, `code`, `message` | 201 `{}` |
+| `GET /_sim/locks` | | `{"locks": [{"scope_id", "level"}]}` |
+| `POST /_sim/locks` | `scope_id`, `level` (CanNotDelete, ReadOnly) | 201 `{}` |
+| `POST /_sim/locks/remove` | `scope_id` | `{}` |
+| `GET /_sim/permissions` | | `{"actions": [...], "not_actions": [...]}` of the caller of ARM |
+| `POST /_sim/permissions` | `actions`, `not_actions` | `{}` |
+| `GET /_sim/requests` | | `{"counts": {...}, "requests": [...]}`, with the true `condition` of each one's VM |
 | `GET /_sim/topic` | | `{"mode", "events": [{"topic", "event"}]}` |
 | `POST /_sim/topic/mode` | `mode` (ok, fail, hang, slow) | `{}` |
-| `POST /_sim/subscriptions` | `endpoint`, `schema`, `name`, `event_types` | 201 `{}`, 400 if the handshake fails |
+| `GET /_sim/webhook` | | `{"mode", "messages": [{"at", "flavour", "body"}]}` |
+| `POST /_sim/webhook/mode` | `mode` (ok, fail, hang, slow) | `{}` |
+| `POST /_sim/subscriptions` | what `Cloud.subscribe` takes, by name | 201 `{}`, 400 if the handshake fails |
 | `GET /_sim/dead-letters` | | `{"dead_letters": [...]}` |
+| `POST /_sim/operation-seconds` | `seconds` or null, of the operations to come | `{}` |
 | `POST /_sim/settle` | | `{}` once all operations and deliveries are done |
 | `POST /_sim/reset` | | `{}` |
 | `GET /_sim/left-stopped?grace_seconds=` | | `{"ids": [...]}` |
@@ -23,22 +31,22 @@ with `by`, a person's name or null - `guest_shutdown`, `guest_restart`, `guest_c
 `host_repair`, `service_healing`, `live_migration`, `annotate` (`name`), `fail_provisioning`, `recover_provisioning`,
 `fail_next` (`code`), `cancel_next`, `set_statuses` and `replace_body` (`raw`), `remove_instance_view`, `restore`.
 Verbs on scale sets: `start`, `power_off`, `restart`, `deallocate`, `redeploy`, `reimage`. Anything amiss is answered
-with 400, 404 or 409 and `{"error": "one line"}`.
+with 400, 404 or 409 and `{"error": "one line"}`. Faults are of the kinds 400, 403, 404, 409, 429, 500, 503, `drop` and
+`lost`. Only in process: `interpose`, as it takes a function.
 """
 
 from collections.abc import Awaitable, Callable
-from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from aiohttp import web
 
+from local.azure import control_shapes
 from local.azure.cloud import Cloud
 from local.azure.errors import ArmError
 from local.azure.faults import Fault
 from local.azure.handshake import HandshakeError
 from local.azure.life import Verb
-from local.azure.model import VirtualMachine
 from local.azure.operations import AnyOperation, RunningOperation
 
 type _Handler = Callable[[web.Request], Awaitable[web.Response]]
@@ -60,11 +68,19 @@ def control_routes(cloud: Cloud) -> list[web.RouteDef]:
         ("POST", "/_sim/scale-sets", control.add_scale_set),
         ("POST", "/_sim/scale-sets/{verb}", control.act_on_scale_set),
         ("POST", "/_sim/faults", control.inject),
+        ("GET", "/_sim/locks", control.list_locks),
+        ("POST", "/_sim/locks", control.lock),
+        ("POST", "/_sim/locks/remove", control.unlock),
+        ("GET", "/_sim/permissions", control.show_permissions),
+        ("POST", "/_sim/permissions", control.permit),
         ("GET", "/_sim/requests", control.list_requests),
         ("GET", "/_sim/topic", control.show_topic),
         ("POST", "/_sim/topic/mode", control.set_topic_mode),
+        ("GET", "/_sim/webhook", control.show_webhook),
+        ("POST", "/_sim/webhook/mode", control.set_webhook_mode),
         ("POST", "/_sim/subscriptions", control.subscribe),
         ("GET", "/_sim/dead-letters", control.list_dead_letters),
+        ("POST", "/_sim/operation-seconds", control.set_operation_seconds),
         ("POST", "/_sim/settle", control.settle),
         ("POST", "/_sim/reset", control.reset),
         ("GET", "/_sim/left-stopped", control.list_left_stopped),
@@ -93,7 +109,7 @@ class _Control:
         self._cloud = cloud
 
     async def list_vms(self, _request: web.Request) -> web.Response:
-        return web.json_response({"vms": [_truth(vm) for vm in self._cloud.vms.values()]})
+        return web.json_response({"vms": [control_shapes.truth(vm) for vm in self._cloud.vms.values()]})
 
     async def add_vm(self, request: web.Request) -> web.Response:
         return web.json_response({"id": self._cloud.add_vm(**_since(await _body(request)))}, status=201)
@@ -120,18 +136,40 @@ class _Control:
         self._cloud.inject(Fault(**await _body(request)))
         return web.json_response({}, status=201)
 
+    async def list_locks(self, _request: web.Request) -> web.Response:
+        return web.json_response(control_shapes.locks(self._cloud.arm.locks.in_force))
+
+    async def lock(self, request: web.Request) -> web.Response:
+        self._cloud.lock(**await _body(request))
+        return web.json_response({}, status=201)
+
+    async def unlock(self, request: web.Request) -> web.Response:
+        self._cloud.unlock(**await _body(request))
+        return web.json_response({})
+
+    async def show_permissions(self, _request: web.Request) -> web.Response:
+        return web.json_response(control_shapes.permissions(self._cloud.arm.permissions))
+
+    async def permit(self, request: web.Request) -> web.Response:
+        self._cloud.permit(**await _body(request))
+        return web.json_response({})
+
     async def list_requests(self, _request: web.Request) -> web.Response:
-        logged = [{**asdict(entry), "at": entry.at.isoformat()} for entry in self._cloud.requests]
+        logged = [control_shapes.logged(request) for request in self._cloud.requests]
         return web.json_response({"counts": self._cloud.arm.counts(), "requests": logged})
 
     async def show_topic(self, _request: web.Request) -> web.Response:
-        topic = self._cloud.topic
-        received = zip(topic.topics, topic.events, strict=True)
-        events = [{"topic": name, "event": event} for name, event in received]
-        return web.json_response({"mode": topic.mode, "events": events})
+        return web.json_response(control_shapes.topic(self._cloud.topic))
 
     async def set_topic_mode(self, request: web.Request) -> web.Response:
         await self._cloud.set_topic_mode(**await _body(request))
+        return web.json_response({})
+
+    async def show_webhook(self, _request: web.Request) -> web.Response:
+        return web.json_response(control_shapes.webhook(self._cloud.webhook))
+
+    async def set_webhook_mode(self, request: web.Request) -> web.Response:
+        await self._cloud.set_webhook_mode(**await _body(request))
         return web.json_response({})
 
     async def subscribe(self, request: web.Request) -> web.Response:
@@ -140,6 +178,10 @@ class _Control:
 
     async def list_dead_letters(self, _request: web.Request) -> web.Response:
         return web.json_response({"dead_letters": self._cloud.dead_letters})
+
+    async def set_operation_seconds(self, request: web.Request) -> web.Response:
+        self._cloud.set_operation_seconds(**await _body(request))
+        return web.json_response({})
 
     async def settle(self, _request: web.Request) -> web.Response:
         await self._cloud.settle()
@@ -185,25 +227,3 @@ def _begun(operation: AnyOperation | None) -> web.Response:
     if isinstance(operation, RunningOperation):
         told["id"] = operation.vm.spec.id
     return web.json_response(told, status=202)
-
-
-def _truth(vm: VirtualMachine) -> dict[str, Any]:
-    history = [
-        {
-            "at": moment.at.isoformat(),
-            "power": moment.condition.power,
-            "provisioning": moment.condition.provisioning,
-            "detail": moment.condition.detail,
-        }
-        for moment in vm.history
-    ]
-    return {
-        **asdict(vm.spec),
-        "id": vm.spec.id,
-        "vm_id": vm.vm_id,
-        "power": vm.condition.power,
-        "provisioning": vm.condition.provisioning,
-        "hibernated": vm.hibernated,
-        "busy_with": vm.busy_with,
-        "history": history,
-    }

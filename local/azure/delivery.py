@@ -16,8 +16,9 @@ from typing import Any
 
 import aiohttp
 
+from local.azure.event_subscriptions import EventSubscription
 from local.azure.events import Event
-from local.azure.handshake import Schema, validate
+from local.azure.handshake import validate
 from local.azure.model import azure_time
 
 RETRY_AFTER_SECONDS = (10, 30, 60, 300, 600, 1800, 3600, 10800, 21600)
@@ -47,21 +48,6 @@ class DeliverySettings:
     response_seconds: float = 30.0
     """How long an endpoint may take to answer."""
     max_attempts: int = 30
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EventSubscription:
-    """Where events go."""
-
-    name: str
-    endpoint: str
-    schema: Schema
-    event_types: frozenset[str] | None = None
-    """Lower-case event types that are wanted; None for all."""
-
-    def wants(self, event: Event) -> bool:
-        """Whether the filter lets an event through."""
-        return self.event_types is None or event.type.lower() in self.event_types
 
 
 @dataclass(slots=True)
@@ -146,6 +132,8 @@ class EventDelivery:
                 return
             wait = _retry_after(attempt) * self.settings.retry_factor
             reason = self._reason_to_give_up(outcome, attempt, time.monotonic() - began + wait)
+            if reason is not None and not subscription.dead_letters:
+                return
             if reason is not None:
                 details = {
                     "deadLetterReason": reason,

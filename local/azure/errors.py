@@ -4,6 +4,7 @@ Messages follow Azure's wording where a public source shows it. The codes of ref
 shows are `OperationNotAllowed`, Compute's code for a verb that the VM's state forbids.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -55,12 +56,18 @@ def no_resource_group(resource_group: str) -> ArmError:
 
 def no_vm(resource_group: str, name: str) -> ArmError:
     """The resource group has no such VM."""
-    return _no_resource(VM_TYPE, resource_group, name)
+    return _not_found(f"{VM_TYPE}/{name}", resource_group)
 
 
 def no_scale_set(resource_group: str, name: str) -> ArmError:
     """The resource group has no such scale set."""
-    return _no_resource(SCALE_SET_TYPE, resource_group, name)
+    return _not_found(f"{SCALE_SET_TYPE}/{name}", resource_group)
+
+
+def no_resource(resource_id: str) -> ArmError:
+    """There is nothing of that id in its resource group."""
+    group, _, resource = resource_id.partition("/providers/")
+    return _not_found(resource, group.rpartition("/")[2])
 
 
 def no_parent(scale_set_id: str) -> ArmError:
@@ -135,6 +142,16 @@ def not_authorized(action: str, scope: str) -> ArmError:
     )
 
 
+def scope_locked(operation: str, scope: str, locked: Sequence[str]) -> ArmError:
+    """A lock forbids the operation, `write` or `delete`."""
+    return ArmError(
+        409,
+        "ScopeLocked",
+        f"The scope '{scope}' cannot perform {operation} operation because following scope(s) are locked: "
+        f"'{','.join(locked)}'. Please remove the lock and try again.",
+    )
+
+
 def subscription_throttled(subscription: str, operation: str, seconds: int) -> ArmError:
     """The subscription's token bucket is empty."""
     return ArmError(
@@ -145,10 +162,10 @@ def subscription_throttled(subscription: str, operation: str, seconds: int) -> A
     )
 
 
-def _no_resource(resource_type: str, resource_group: str, name: str) -> ArmError:
+def _not_found(resource: str, resource_group: str) -> ArmError:
     return ArmError(
         404,
         "ResourceNotFound",
-        f"The Resource '{resource_type}/{name}' under resource group '{resource_group}' was not found. For more "
-        "details please go to https://aka.ms/ARMResourceNotFoundFix",
+        f"The Resource '{resource}' under resource group '{resource_group}' was not found. For more details please "
+        "go to https://aka.ms/ARMResourceNotFoundFix",
     )

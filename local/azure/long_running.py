@@ -24,7 +24,7 @@ class LongRunning:
 
     def routes(self) -> tuple[Route, ...]:
         """Where operations are asked about."""
-        path = f"{SUBSCRIPTION}/providers/Microsoft.Compute/locations/{{location}}/operations/{{id}}"
+        path = f"{SUBSCRIPTION}/providers/Microsoft.Compute/locations/{{location}}/operations/{{operation}}"
         return (route("GET", path, "operation", self.answer),)
 
     def begun(self, request: web.Request, operation: AnyOperation) -> web.Response:
@@ -33,9 +33,9 @@ class LongRunning:
 
     async def answer(self, request: web.Request, match: re.Match[str]) -> web.Response:
         """How an operation goes: a status document or, with `monitor=true`, what the operation answers."""
-        operation = self.operations.get(match["id"].lower())
+        operation = self.operations.get(match["operation"].lower())
         if operation is None:
-            raise errors.no_operation(match["id"])
+            raise errors.no_operation(match["operation"])
         monitored = flag(request, "monitor")
         headers = self.headers(request, operation) if operation.ended_at is None else {}
         if monitored and operation.ended_at is None:

@@ -25,12 +25,20 @@ class Route:
     name: str
     """What the request log and its counters call it."""
     answer: Handler
+    action: str | None = None
+    """The permission that it takes; None for none."""
 
 
-def route(method: str, path: str, name: str, answer: Handler) -> Route:
+def route(method: str, path: str, name: str, answer: Handler, action: str | None = None) -> Route:
     """A row; the path's `{parts}` are groups of its pattern, as `(?P<id>…)` makes a longer part one."""
     pattern = re.sub(r"\{(\w+)\}", r"(?P<\1>[^/]+)", path)
-    return Route(method, re.compile(pattern, re.IGNORECASE), name, answer)
+    return Route(method, re.compile(pattern, re.IGNORECASE), name, answer, action)
+
+
+def resource_of(method: str, path: str) -> str:
+    """What a request is about: its path, of a POST without the verb at its end."""
+    whole = path.rstrip("/")
+    return whole.rpartition("/")[0] if method == "POST" else whole
 
 
 def flag(request: web.Request, name: str) -> bool:

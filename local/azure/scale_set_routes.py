@@ -11,7 +11,7 @@ from local.azure import errors, views
 from local.azure.compute import Compute
 from local.azure.life import INSTANCE_ACTIONS, Verb
 from local.azure.long_running import LongRunning
-from local.azure.model import SCALE_SET_TYPE, VirtualMachine
+from local.azure.model import INSTANCE_TYPE, SCALE_SET_TYPE, VirtualMachine
 from local.azure.routing import GROUP, Route, json_body, page, route, wants_instance_view
 
 _SET = f"(?P<id>{GROUP}/providers/{SCALE_SET_TYPE}/{{set}})"
@@ -28,9 +28,21 @@ class ScaleSetRoutes:
     def routes(self) -> tuple[Route, ...]:
         """The route table."""
         return (
-            route("GET", f"{_SET}/virtualMachines", "scaleSet.list", self.list_instances),
+            route(
+                "GET",
+                f"{_SET}/virtualMachines",
+                "scaleSet.list",
+                self.list_instances,
+                f"{INSTANCE_TYPE}/read",
+            ),
             *(
-                route("POST", f"{_SET}/{word}", f"scaleSet.{word}", partial(self.act, verb))
+                route(
+                    "POST",
+                    f"{_SET}/{word}",
+                    f"scaleSet.{word}",
+                    partial(self.act, verb),
+                    f"{SCALE_SET_TYPE}/{word}/action",
+                )
                 for word, verb in INSTANCE_ACTIONS.items()
             ),
         )
@@ -50,7 +62,7 @@ class ScaleSetRoutes:
         """Begin an operation on the instances that the body's `instanceIds` names, or on all."""
         self._check_group(match)
         scale_set = self.compute.scale_set(match["id"])
-        body = await json_body(request) if request.can_read_body else {}
+        body = await json_body(request) if await request.read() else {}
         vms = self.compute.members(scale_set, _instance_ids(body))
         return self.long_running.begun(request, self.compute.begin_on_set(verb, scale_set, vms))
 

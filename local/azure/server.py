@@ -5,9 +5,11 @@ from typing import Self, Unpack
 
 from aiohttp import web
 
+from local.azure import webhook
 from local.azure.cloud import Cloud
 from local.azure.control import control_routes
 from local.azure.settings import CloudOptions, CloudSettings
+from local.azure.webhook import FlavourName
 
 _SHUTDOWN_SECONDS = 1.0
 
@@ -15,7 +17,8 @@ _SHUTDOWN_SECONDS = 1.0
 class SimulatedAzure(Cloud):
     """An Azure to talk to over HTTP, while used as an async context manager.
 
-    ARM is at `url`, a custom topic of any name at `topic_url(name)`, the controls are at `url/_sim`.
+    ARM is at `url`, a custom topic of any name at `topic_url(name)`, a chat's webhook at `webhook_url(flavour)`, the
+    controls are at `url/_sim`.
     The options are the fields of `CloudSettings`; port 0 is any free one. Entering raises OSError if the port is taken.
     """
 
@@ -28,6 +31,7 @@ class SimulatedAzure(Cloud):
         app = web.Application(client_max_size=1024 * 1024)
         app.add_routes(control_routes(self))
         app.router.add_post("/topics/{name}/api/events", self.topic.receive)
+        app.add_routes(self.webhook.routes())
         app.router.add_route("*", "/{path:.*}", self.arm.handle)
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=_SHUTDOWN_SECONDS)
         await self._runner.setup()
@@ -42,10 +46,12 @@ class SimulatedAzure(Cloud):
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        await self.reset()
-        await self.delivery.close()
-        if self._runner is not None:
-            await self._runner.cleanup()
+        try:
+            await self.reset()
+        finally:
+            await self.delivery.close()
+            if self._runner is not None:
+                await self._runner.cleanup()
 
     @property
     def url(self) -> str:
@@ -58,3 +64,7 @@ class SimulatedAzure(Cloud):
     def topic_url(self, name: str = "stopgap") -> str:
         """The endpoint of a custom topic."""
         return f"{self.url}/topics/{name}/api/events"
+
+    def webhook_url(self, flavour: FlavourName) -> str:
+        """A Workflows webhook of Teams, or an incoming webhook of Slack: `teams` or `slack`."""
+        return f"{self.url}{webhook.address(flavour)}"

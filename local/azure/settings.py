@@ -32,7 +32,7 @@ class CloudSettings:
     enforce_limits: bool = False
     """Whether ARM answers 429 when a subscription's token bucket is empty."""
     slow_seconds: float = 1.0
-    """How long the custom topic takes to answer in mode `slow`."""
+    """How long the custom topic and the webhooks take to answer in mode `slow`."""
     delivery: DeliverySettings = field(default_factory=DeliverySettings)
     """Duplicates, disorder, delays, losses and retries of event delivery."""
     clock: Callable[[], datetime] = utc_now

@@ -1,44 +1,28 @@
 """A custom topic with the CloudEvents input schema: it receives what is published to it, or fails to."""
 
-import asyncio
 from dataclasses import dataclass, field
-from typing import Any, Literal, get_args
+from typing import Any
 
 from aiohttp import web
 
+from local.azure.endpoint import Endpoint
 from local.azure.errors import ArmError
-
-TopicMode = Literal["ok", "fail", "hang", "slow"]
-MODES: tuple[str, ...] = get_args(TopicMode)
 
 _REQUIRED = ("id", "source", "type", "specversion")
 
 
-@dataclass(slots=True)
-class CustomTopic:
+@dataclass(slots=True, kw_only=True)
+class CustomTopic(Endpoint):
     """The topics under `/topics/{name}`: one mode for all, the events of all in order of arrival.
 
-    `ok` stores and answers 200; `fail` answers 500; `hang` answers nothing until the mode changes, then does
-    what the new mode says; `slow` stores and answers after `slow_seconds`.
+    It answers 200 to what it stores, and 500 where it is to fail.
     """
 
-    slow_seconds: float = 1.0
-    mode: TopicMode = "ok"
+    name: str = "topic"
     events: list[dict[str, Any]] = field(default_factory=list)
     """CloudEvents as received."""
     topics: list[str] = field(default_factory=list)
     """For each event, the name of the topic that received it."""
-    waiting: int = 0
-    """How many requests hang."""
-    _changed: asyncio.Condition = field(default_factory=asyncio.Condition)
-
-    async def set_mode(self, mode: TopicMode) -> None:
-        """Change the mode, and release what hangs. Raises ValueError for an unknown one."""
-        if mode not in MODES:
-            raise ValueError(f"topic mode is {mode!r}; expected one of {', '.join(MODES)}")
-        async with self._changed:
-            self.mode = mode
-            self._changed.notify_all()
 
     async def reset(self) -> None:
         """Forget the events, and be well again."""
@@ -49,16 +33,8 @@ class CustomTopic:
     async def receive(self, request: web.Request) -> web.Response:
         """`POST /topics/{name}/api/events?api-version=2018-01-01`, one CloudEvent or a batch of them."""
         received = await self._cloud_events(request)
-        self.waiting += 1
-        try:
-            async with self._changed:
-                await self._changed.wait_for(lambda: self.mode != "hang")
-        finally:
-            self.waiting -= 1
-        if self.mode == "fail":
+        if not await self.works():
             return _error(500, "InternalServerError", "The topic is told to fail.")
-        if self.mode == "slow":
-            await asyncio.sleep(self.slow_seconds)
         if isinstance(received, str):
             return _error(400, "BadRequest", received)
         self.events.extend(received)

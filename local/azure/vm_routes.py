@@ -17,8 +17,8 @@ from local.azure.operations import RunningOperation
 from local.azure.routing import GROUP, SUBSCRIPTION, Route, flag, json_body, page, route, wants_instance_view
 from local.azure.vm_body import spec_from_patch, spec_from_put
 
-_VM = f"(?P<id>{GROUP}/providers/{VM_TYPE}/{{name}})"
-_INSTANCE = f"(?P<id>{GROUP}/providers/{SCALE_SET_TYPE}/{{set}}/virtualMachines/{{instance}})"
+_VM = f"(?P<vm>{GROUP}/providers/{VM_TYPE}/{{name}})"
+_INSTANCE = f"(?P<vm>{GROUP}/providers/{SCALE_SET_TYPE}/{{set}}/virtualMachines/{{instance}})"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,22 +32,34 @@ class VmRoutes:
     def routes(self) -> tuple[Route, ...]:
         """The route table."""
         return (
-            route("GET", _VM, "get", self.get),
-            route("GET", f"{_VM}/instanceView", "instanceView", self.get_instance_view),
-            route("GET", f"{GROUP}/providers/{VM_TYPE}", "list", self.list_in_group),
-            route("GET", f"{SUBSCRIPTION}/providers/{VM_TYPE}", "listAll", self.list_all),
-            route("PUT", _VM, "put", self.put),
-            route("PATCH", _VM, "patch", self.patch),
-            route("DELETE", _VM, "delete", self.delete),
+            route("GET", _VM, "get", self.get, f"{VM_TYPE}/read"),
+            route("GET", f"{_VM}/instanceView", "instanceView", self.view, f"{VM_TYPE}/instanceView/read"),
+            route("GET", f"{GROUP}/providers/{VM_TYPE}", "list", self.list_in_group, f"{VM_TYPE}/read"),
+            route("GET", f"{SUBSCRIPTION}/providers/{VM_TYPE}", "listAll", self.list_all, f"{VM_TYPE}/read"),
+            route("PUT", _VM, "put", self.put, f"{VM_TYPE}/write"),
+            route("PATCH", _VM, "patch", self.patch, f"{VM_TYPE}/write"),
+            route("DELETE", _VM, "delete", self.delete, f"{VM_TYPE}/delete"),
             *(
-                route("POST", f"{_VM}/{word}", word, partial(self.act, verb))
+                route("POST", f"{_VM}/{word}", word, partial(self.act, verb), f"{VM_TYPE}/{word}/action")
                 for word, verb in VM_ACTIONS.items()
             ),
-            route("GET", _INSTANCE, "instance.get", self.get),
-            route("GET", f"{_INSTANCE}/instanceView", "instance.instanceView", self.get_instance_view),
-            route("DELETE", _INSTANCE, "instance.delete", self.delete),
+            route("GET", _INSTANCE, "instance.get", self.get, f"{INSTANCE_TYPE}/read"),
+            route(
+                "GET",
+                f"{_INSTANCE}/instanceView",
+                "instance.instanceView",
+                self.view,
+                f"{INSTANCE_TYPE}/instanceView/read",
+            ),
+            route("DELETE", _INSTANCE, "instance.delete", self.delete, f"{INSTANCE_TYPE}/delete"),
             *(
-                route("POST", f"{_INSTANCE}/{word}", f"instance.{word}", partial(self.act, verb))
+                route(
+                    "POST",
+                    f"{_INSTANCE}/{word}",
+                    f"instance.{word}",
+                    partial(self.act, verb),
+                    f"{INSTANCE_TYPE}/{word}/action",
+                )
                 for word, verb in INSTANCE_ACTIONS.items()
             ),
         )
@@ -57,7 +69,7 @@ class VmRoutes:
         vm, expanded = self._vm(match), wants_instance_view(request)
         return web.json_response(views.model(vm, with_instance_view=expanded, now=self.compute.clock()))
 
-    async def get_instance_view(self, _request: web.Request, match: re.Match[str]) -> web.Response:
+    async def view(self, _request: web.Request, match: re.Match[str]) -> web.Response:
         """The instance view alone."""
         return web.json_response(instance_view(self._vm(match), self.compute.clock()))
 
@@ -91,7 +103,7 @@ class VmRoutes:
     async def delete(self, request: web.Request, match: re.Match[str]) -> web.Response:
         """Delete the VM; 204 if there is none."""
         self._check_group(match)
-        if match["id"].lower() not in self.compute.vms:
+        if match["vm"].lower() not in self.compute.vms:
             return web.Response(status=204)
         return self.long_running.begun(request, self.compute.begin(Verb.DELETE, self._vm(match)))
 
@@ -116,7 +128,7 @@ class VmRoutes:
 
     def _vm(self, match: re.Match[str]) -> VirtualMachine:
         self._check_group(match)
-        return self.compute.find(match["id"])
+        return self.compute.find(match["vm"])
 
     def _check_group(self, match: re.Match[str]) -> None:
         self.compute.check_group(match["subscription"], match["group"])

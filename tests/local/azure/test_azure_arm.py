@@ -5,6 +5,7 @@ import pytest
 from azure.core.exceptions import HttpResponseError, ResourceExistsError, ResourceNotFoundError
 from azure.mgmt.compute.aio import ComputeManagementClient
 
+from local.azure.model import PowerState
 from local.azure.server import SimulatedAzure
 from local.azure.settings import DEFAULT_SUBSCRIPTION as SUB
 
@@ -297,6 +298,36 @@ async def test_a_verb_that_the_state_forbids(azure: SimulatedAzure, compute: Com
         await compute.virtual_machines.begin_power_off("rg", "vm-1")
 
     assert (caught.value.status_code, code_of(caught.value)) == (409, "OperationNotAllowed")
+
+
+async def test_a_deallocation_is_accepted_from_every_settled_state(
+    azure: SimulatedAzure, http: aiohttp.ClientSession
+) -> None:
+    ids = [azure.add_vm(SUB, "rg", state, state=state) for state in ("running", "stopped", "deallocated")]
+
+    statuses = []
+    for vm_id in ids:
+        async with http.post(f"{azure.url}{vm_id}/deallocate?api-version=1") as response:
+            statuses.append(response.status)
+    await azure.settle()
+
+    assert statuses == [202, 202, 202]
+    assert {azure.vm(vm_id).condition.power for vm_id in ids} == {PowerState.DEALLOCATED}
+
+
+@pytest.mark.parametrize("verb", ["power_off", "start", "deallocate", "set_tags", "reapply"])
+async def test_a_deallocation_is_refused_while_another_operation_runs(
+    azure: SimulatedAzure, http: aiohttp.ClientSession, verb: str
+) -> None:
+    azure.set_operation_seconds(60)
+    vm_id = azure.add_vm(SUB, "rg", "vm-1", state="running" if verb == "power_off" else "stopped")
+    getattr(azure, verb)(vm_id, **({"tags": {}} if verb == "set_tags" else {}))
+
+    async with http.post(f"{azure.url}{vm_id}/deallocate?api-version=1") as response:
+        error = (await response.json())["error"]
+
+    assert (response.status, error["code"]) == (409, "Conflict")
+    assert azure.requests[-1].condition == azure.vm(vm_id).condition
 
 
 async def test_what_does_not_exist(azure: SimulatedAzure, connect: Connect) -> None:

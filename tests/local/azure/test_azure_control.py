@@ -84,12 +84,54 @@ async def test_faults_broken_answers_and_the_request_log(
     ]
 
 
+async def test_what_the_log_knew(azure: SimulatedAzure, call: Call, http: aiohttp.ClientSession) -> None:
+    vm_id = (await call("POST", "vms", 201, **VM, state="stopped"))["id"]
+    for path in (vm_id, f"/subscriptions/{SUB}/providers/Microsoft.Compute/virtualMachines"):
+        async with http.get(f"{azure.url}{path}?api-version=1"):
+            pass
+
+    requests = (await call("GET", "requests"))["requests"]
+    condition = {"power": "stopped", "provisioning": "succeeded", "detail": None}
+    assert [(entry["operation"], entry["condition"]) for entry in requests] == [
+        ("get", condition),
+        ("listAll", None),
+    ]
+
+
+async def test_locks_permissions_faults_and_length(
+    azure: SimulatedAzure, call: Call, http: aiohttp.ClientSession
+) -> None:
+    vm_id = (await call("POST", "vms", 201, **VM, state="stopped"))["id"]
+
+    async def code() -> str | None:
+        async with http.post(f"{azure.url}{vm_id}/deallocate?api-version=1") as response:
+            answer = await response.json() if response.status != 202 else {"error": {"code": None}}
+        told: str | None = answer["error"]["code"]
+        return told
+
+    await call("POST", "locks", 201, scope_id=vm_id, level="ReadOnly")
+    assert await code() == "ScopeLocked"
+    assert await call("GET", "locks") == {"locks": [{"scope_id": vm_id, "level": "ReadOnly"}]}
+    await call("POST", "permissions", actions=["*/read"], not_actions=["*/list"])
+    assert await code() == "AuthorizationFailed"
+    assert await call("GET", "permissions") == {"actions": ["*/read"], "not_actions": ["*/list"]}
+    await call("POST", "permissions", actions=["*"])
+    await call("POST", "locks/remove", scope_id=vm_id)
+    await call("POST", "faults", 201, kind="409", code="AllocationFailed", message="No room.")
+    assert await code() == "AllocationFailed"
+    await call("POST", "operation-seconds", seconds=60)
+    assert await code() is None
+    assert (await call("GET", "vms"))["vms"][0]["power"] == "deallocating"
+
+
 async def test_events_out_and_in(
     azure: SimulatedAzure, call: Call, http: aiohttp.ClientSession, receiver: Receiver
 ) -> None:
     await call(
         "POST", "subscriptions", 201, endpoint=receiver.url, schema="CloudEventSchemaV1_0", event_types=["x"]
     )
+    condition = {"operatorType": "StringContains", "key": "subject", "values": ["vm-1"]}
+    await call("POST", "subscriptions", 201, endpoint=receiver.url, name="b", advanced_filters=[condition])
     await call("POST", "topic/mode", mode="fail")
     event = {"id": "1", "source": "/s", "type": "t", "specversion": "1.0"}
     for mode in ("fail", "ok"):
@@ -105,6 +147,19 @@ async def test_events_out_and_in(
     assert await call("GET", "dead-letters") == {"dead_letters": []}
     await call("POST", "reset")
     assert (await call("GET", "topic"))["events"] == []
+
+
+async def test_a_webhook(azure: SimulatedAzure, call: Call, http: aiohttp.ClientSession) -> None:
+    for mode in ("fail", "ok"):
+        await call("POST", "webhook/mode", mode=mode)
+        async with http.post(azure.webhook_url("slack"), json={"text": "told"}):
+            pass
+
+    found = await call("GET", "webhook")
+    [told] = found["messages"]
+    assert found["mode"] == "ok"
+    assert (told["flavour"], told["body"]) == ("slack", {"text": "told"})
+    assert told["at"].endswith("+00:00")
 
 
 @pytest.mark.parametrize(
@@ -126,7 +181,13 @@ async def test_events_out_and_in(
         ("scale-sets/start", {"id": f"{SET}"}, 404, "virtualMachineScaleSets/farm' under"),
         ("scale-sets/delete", {"id": f"{SET}"}, 400, "verb is 'delete'; expected one of deallocate"),
         ("faults", {"kind": "teapot"}, 400, "fault kind is 'teapot'"),
+        ("locks", {"scope_id": ID, "level": "Shut"}, 400, "lock level is 'Shut'; expected one of"),
+        ("locks", {"scope_id": "rg", "level": "ReadOnly"}, 400, "lock scope is 'rg'"),
+        ("locks/remove", {"scope_id": ID}, 400, "there is no lock on"),
+        ("permissions", {"actions": "*"}, 400, "actions is '*'; expected a list"),
+        ("operation-seconds", {"seconds": -1}, 400, "expected 0, more, or null"),
         ("topic/mode", {"mode": "well"}, 400, "topic mode is 'well'"),
+        ("webhook/mode", {"mode": "well"}, 400, "webhook mode is 'well'"),
         ("subscriptions", {"endpoint": "http://127.0.0.1:1/"}, 400, "handshake"),
         ("subscriptions", {"endpoint": "http://127.0.0.1:1/", "schema": "JSON"}, 400, "schema is 'JSON'"),
     ],

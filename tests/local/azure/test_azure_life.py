@@ -1,3 +1,4 @@
+import asyncio
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -247,3 +248,34 @@ async def test_reset_leaves_nothing(azure: SimulatedAzure) -> None:
 
     assert not azure.vms
     assert azure.add_vm(SUB, "rg", "vm-1").lower() in azure.vms
+
+
+@pytest.mark.parametrize("verb", ["create", "start", "power_off", "deallocate", "guest_shutdown", "delete"])
+async def test_an_operation_of_no_length_takes_a_turn_of_the_loop_for_each_step(verb: str) -> None:
+    async with SimulatedAzure(operation_seconds=0) as azure:
+        state = "stopped" if verb == "start" else "running"
+        if verb == "create":
+            operation = azure.create(SUB, "rg", "vm-1")
+        else:
+            operation = getattr(azure, verb)(azure.add_vm(SUB, "rg", "vm-1", state=state))
+        turns = 0
+        while operation.ended_at is None:
+            await asyncio.sleep(0)
+            turns += 1
+
+    steps = max(len(path) for path in OPERATIONS[Verb(verb)].paths.values())
+    assert turns <= steps + 1
+
+
+async def test_the_length_of_operations_can_change_from_one_to_the_next(azure: SimulatedAzure) -> None:
+    vm_id = azure.add_vm(SUB, "rg", "vm-1", state="stopped")
+    azure.set_operation_seconds(0)
+    await azure.start(vm_id)
+    azure.set_operation_seconds(60)
+    lasting = azure.power_off(vm_id)
+    await asyncio.sleep(0)
+
+    assert azure.vm(vm_id).condition.power is PowerState.STOPPING
+    assert lasting.ended_at is None
+    with pytest.raises(ValueError, match="operation seconds are -1; expected 0, more"):
+        azure.set_operation_seconds(-1)

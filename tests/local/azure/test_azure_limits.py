@@ -8,6 +8,7 @@ from azure.core.exceptions import HttpResponseError, ServiceRequestError, Servic
 from azure.mgmt.compute.aio import ComputeManagementClient
 
 from local.azure.faults import Fault, FaultKind
+from local.azure.model import PowerState
 from local.azure.server import SimulatedAzure
 from local.azure.settings import DEFAULT_SUBSCRIPTION as SUB
 
@@ -79,7 +80,10 @@ async def test_a_throttled_request_looks_as_documented(
     assert detail["code"] == documented_detail["code"] == "TooManyRequests"
 
 
-@pytest.mark.parametrize(("kind", "status"), [("429", 429), ("500", 500), ("503", 503), ("403", 403)])
+@pytest.mark.parametrize(
+    ("kind", "status"),
+    [("429", 429), ("500", 500), ("503", 503), ("400", 400), ("403", 403), ("404", 404), ("409", 409)],
+)
 async def test_faults_through_the_sdk(
     azure: SimulatedAzure, compute: ComputeManagementClient, kind: FaultKind, status: int
 ) -> None:
@@ -94,6 +98,62 @@ async def test_faults_through_the_sdk(
     await compute.virtual_machines.instance_view("rg", "vm-1")  # used up
 
     assert [request.status for request in azure.requests] == [200, status, status, 200]
+
+
+@pytest.mark.parametrize(
+    ("kind", "code", "message"),
+    [
+        ("400", "InvalidParameter", "The request content was invalid."),
+        (
+            "404",
+            "ResourceNotFound",
+            "The Resource 'Microsoft.Compute/virtualMachines/vm-1' under resource group 'rg'",
+        ),
+        ("409", "Conflict", "conflict with a concurrent request"),
+        ("500", "InternalServerError", "internal server error"),
+        ("503", "ServiceUnavailable", "temporarily unavailable"),
+    ],
+)
+async def test_a_fault_that_says_no_more_is_the_usual_one(
+    azure: SimulatedAzure, http: aiohttp.ClientSession, kind: FaultKind, code: str, message: str
+) -> None:
+    vm_id = azure.add_vm(SUB, "rg", "vm-1")
+    azure.inject(Fault(kind=kind))
+
+    async with http.post(f"{azure.url}{vm_id}/deallocate?api-version=1") as response:
+        error = (await response.json())["error"]
+
+    assert (response.status, error["code"]) == (int(kind), code)
+    assert message in error["message"]
+
+
+@pytest.mark.parametrize("kind", ["400", "403", "404", "409", "429", "500", "503"])
+async def test_a_fault_may_carry_any_arm_error(
+    azure: SimulatedAzure, compute: ComputeManagementClient, kind: FaultKind
+) -> None:
+    azure.add_vm(SUB, "rg", "vm-1")
+    azure.inject(Fault(kind=kind, code="AllocationFailed", message="There is no room for it."))
+
+    with pytest.raises(HttpResponseError) as caught:
+        await compute.virtual_machines.begin_deallocate("rg", "vm-1")
+
+    assert caught.value.error is not None
+    assert caught.value.status_code == int(kind)
+    assert caught.value.error.code == "AllocationFailed"
+    assert caught.value.error.message == "There is no room for it."
+    assert azure.vms[next(iter(azure.vms))].busy_with is None
+
+
+async def test_an_answer_that_is_lost_was_made(azure: SimulatedAzure, http: aiohttp.ClientSession) -> None:
+    vm_id = azure.add_vm(SUB, "rg", "vm-1", state="stopped")
+    azure.inject(Fault(kind="lost", method="POST"))
+
+    with pytest.raises(aiohttp.ClientError):
+        await http.post(f"{azure.url}{vm_id}/deallocate?api-version=1")
+    await azure.settle()
+
+    assert azure.vm(vm_id).condition.power is PowerState.DEALLOCATED
+    assert [request.status for request in azure.requests] == [0]
 
 
 async def test_a_forbidden_request_names_what_is_missing(
