@@ -8,15 +8,18 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
 
 from shared.adapters import cursor, last_listed
-from shared.domain.actions import Entry, What
 from shared.domain.cap import drawn_by
 from shared.domain.ids import ScaleSetId, VmId
 from shared.domain.observations import Gone, Observation
 from shared.domain.records import Episode, Notice, Record, Transition
 from shared.domain.states import PowerState, ProvisioningState, Reading
 from shared.ports import Change, Clock, Conflict, History, Page, PortError, Query, Stored
+
+if TYPE_CHECKING:
+    from shared.domain.actions import Entry
 
 LONGEST_DELAY = timedelta(days=6)
 """As of the real queue: a look that is due later comes early."""
@@ -29,7 +32,7 @@ class MemoryLedger:
         self._stored: dict[VmId, Stored] = {}
         self._transitions: dict[VmId, dict[datetime, Transition]] = {}
         self._episodes: dict[VmId, dict[datetime, Episode]] = {}
-        self._entries: dict[VmId, dict[tuple[datetime, What], Entry]] = {}
+        self._entries: dict[VmId, dict[tuple[datetime, int], Entry]] = {}
         self._drawn: tuple[datetime, ...] = ()
         self._saves = 0
 
@@ -51,7 +54,7 @@ class MemoryLedger:
         for episode in change.episodes:
             self._episodes.setdefault(vm, {})[episode.seen_at] = episode
         for entry in change.entries:
-            self._entries.setdefault(vm, {})[entry.at, entry.what] = entry
+            self._entries.setdefault(vm, {})[entry.at, entry.what.rank] = entry
         return self._stored[vm]
 
     async def page(self, query: Query) -> Page:
@@ -202,7 +205,7 @@ class MemoryVms:
             self.vms[vm] = replace(seen, reading=reading)
 
 
-def _latest[Name: (datetime, tuple[datetime, What]), Part](
+def _latest[Name: (datetime, tuple[datetime, int]), Part](
     parts: Mapping[Name, Part], limit: int
 ) -> list[Part]:
     return [parts[at] for at in sorted(parts, reverse=True)][:limit]

@@ -8,7 +8,7 @@ Rows of a VM, by row key:
     parked!{group}!{name}               the same, there exactly while a notice of it was given up
     transition!{group}!{name}!{stamp}   its life; the stamp of `seen_at` makes the latest come first
     episode!{group}!{name}!{stamp}
-    entry!{group}!{name}!{stamp}!{what} the log of its actions; the stamp is that of `at`
+    entry!{group}!{name}!{stamp}!{rank} the log of its actions; the stamp is that of `at`
 
 and one row for all, in a partition of its own, `cap`: when the deallocations of the last hour were sent.
 
@@ -31,7 +31,7 @@ from azure.data.tables import TableEntity, TransactionOperation, UpdateMode
 from azure.data.tables.aio import TableServiceClient
 
 from shared.adapters import cursor, last_listed
-from shared.domain.actions import Entry
+from shared.domain.actions import Entry, What
 from shared.domain.cap import drawn_by
 from shared.domain.ids import ScaleSetId, VmId
 from shared.domain.malformed import shown
@@ -285,7 +285,7 @@ def _name(part: Transition | Episode | Entry) -> str:
         case Episode():
             return f"{_key('episode', part.vm)}!{_stamp(part.seen_at)}"
         case Entry():
-            return f"{_key('entry', part.vm)}!{_stamp(part.at)}!{part.what}"
+            return f"{_key('entry', part.vm)}!{_stamp(part.at)}!{len(What) - part.what.rank:02d}"
 
 
 def _key(kind: str, vm: VmId) -> str:

@@ -84,11 +84,11 @@ class What(StrEnum):
     """What the log of a VM's actions tells of."""
 
     DEALLOCATION_ASKED = "deallocation_asked"
-    DEALLOCATION_REFUSED = "deallocation_refused"
-    """By a safety rule: planned, asked for or due, and not done."""
     DEALLOCATION_BEGUN = "deallocation_begun"
     DEALLOCATION_ACCEPTED = "deallocation_accepted"
     DEALLOCATION_ATTEMPT_FAILED = "deallocation_attempt_failed"
+    DEALLOCATION_REFUSED = "deallocation_refused"
+    """By a safety rule: planned, asked for or due, and not done."""
     DEALLOCATION_CONFIRMED = "deallocation_confirmed"
     DEALLOCATION_UNCONFIRMED = "deallocation_unconfirmed"
     DEALLOCATION_FAILED = "deallocation_failed"
@@ -98,6 +98,11 @@ class What(StrEnum):
     EXEMPTED = "exempted"
     EXEMPTION_ENDED = "exemption_ended"
     LOOK_ASKED = "look_asked"
+
+    @property
+    def rank(self) -> int:
+        """The order of what happens at one time."""
+        return list(What).index(self)
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,9 +6,9 @@ The new record is put together in a fixed order, each step a function from recor
 2. `settle`       the settled state, since when, and why
 3. `with_signal`  what the signal adds: the cause of the present state, or word of one not seen yet
 4. `answered`, `followed`   what came of a deallocation
-5. `_retried`     when to look again at a VM that is not at rest
-6. `_flagged`     the flag, by the rules for what is found
-7. `_snoozed`, `planned`, `asked`, `withdrawn`   the deallocation that follows from the flag, or that a person asks for
+5. `_flagged`     the flag, by the rules for what is found
+6. `_snoozed`, `planned`, `asked`, `withdrawn`   the deallocation that follows from the flag, or that a person asks for
+7. `_retried`     when to look again at a VM that is not at rest
 8. `_noticed`     the notices that follow from both
 
 Without a look, or with one that is older than the record, steps 1 to 3 only take in the signal. Actions follow from
@@ -114,8 +114,8 @@ def decide(
     record = _taken_in(previous, seen, signal)
     if isinstance(news, Accepted | Failed | NotSent):
         record = answered(record, news, now)
-    record = _retried(followed(previous, record, signal, now), now)
-    record, refusal = _judged(record, news, policy, now)
+    record, refusal = _judged(followed(previous, record, signal, now), news, policy, now)
+    record = _retried(record, now)
     terms = terms_for(policy, record.tags)
     record = noticed(record, previous, terms, now, again=isinstance(news, LookAsked))
     record = replace(record, reason=reasons.of(record, terms))

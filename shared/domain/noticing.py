@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 
 from shared.domain.actions import Deallocation, Stage
 from shared.domain.policy import Channel, Mode, Terms
-from shared.domain.records import FlagKind, Notice, NoticeKind, Record
+from shared.domain.records import Flag, FlagKind, Notice, NoticeKind, Record
 
 FIRST_RESEND = timedelta(seconds=30)
 LONGEST_RESEND = timedelta(hours=1)
@@ -56,7 +56,7 @@ def noticed(
         outbox = [notice for notice in outbox if not _tells(notice)]
         if told:
             outbox += _made(
-                NoticeKind.FLAG_CLEARED, record, had.flagged_at, _of_a_clearing(record, channels), now
+                NoticeKind.FLAG_CLEARED, record, had.flagged_at, _of_a_clearing(had, record, channels), now
             )
     if flag and not flag.told and not flag.snoozed_until:
         name = flag.tell_at or flag.flagged_at
@@ -87,10 +87,11 @@ def mark_failed(record: Record, notice: Notice, fault: str) -> Record:
     return replace(record, outbox=outbox)
 
 
-def _of_a_clearing(record: Record, channels: Sequence[Channel]) -> Sequence[Channel]:
-    """People who are told that the VM was deallocated need not be told that its flag is gone as well."""
-    done = record.deallocation and record.deallocation.stage is Stage.CONFIRMED
-    return [channel for channel in channels if not (done and channel is Channel.WEBHOOK)]
+def _of_a_clearing(had: Flag, record: Record, channels: Sequence[Channel]) -> Sequence[Channel]:
+    """Where a flag that is gone is told of: not to people who will be told how its deallocation ends."""
+    closing = record.deallocation
+    told = closing and closing.seen_at == had.seen_at and closing.stage in {Stage.ACCEPTED, Stage.CONFIRMED}
+    return [channel for channel in channels if not (told and channel is Channel.WEBHOOK)]
 
 
 def _ended(before: Deallocation | None, closing: Deallocation | None) -> Deallocation | None:

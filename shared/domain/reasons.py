@@ -115,7 +115,7 @@ def _next(record: Record) -> str:
     if closing and closing.stage is not Stage.REFUSED:
         return f" {_progress(closing)}"
     if flag and flag.snoozed_until:
-        return f" {phrases.snoozed(flag).capitalize()}."
+        return f" It is {phrases.snoozed(flag)}."
     if flag and flag.refusal:
         return f" Not deallocated: {flag.refusal.reason}."
     if closing and closing.refusal:

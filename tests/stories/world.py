@@ -2,8 +2,10 @@
 
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from shared.adapters.memory import MemoryLedger, MemoryNotices, MemoryQueue, MemoryVms
+from shared.attempts import Attempts
 from shared.domain.ids import VmId
 from shared.domain.observations import Model, Observation
 from shared.domain.policy import Channel, Policy
@@ -11,6 +13,7 @@ from shared.domain.records import Record
 from shared.domain.signals import Event
 from shared.domain.states import PowerState, ProvisioningState, Reading
 from shared.ports import Attempt, Look
+from shared.requests import Requests
 from shared.watch import Outcome, Watch
 
 SUBSCRIPTION = "00000000-0000-4000-8000-000000000001"
@@ -36,6 +39,16 @@ class World:
         self.notices = MemoryNotices()
         self.watch = self.instance()
 
+    @property
+    def attempts(self) -> Attempts:
+        """What the function `deallocate` calls."""
+        return Attempts(self.watch, self.vms)
+
+    @property
+    def requests(self) -> Requests:
+        """What the HTTP functions call."""
+        return Requests(self.watch)
+
     def instance(self) -> Watch:
         """An instance of the app: the platform may run many, and start another when one dies."""
         return Watch(
@@ -56,10 +69,11 @@ class World:
         provisioning: str = "succeeded",
         tags: dict[str, str] | None = None,
         vm: VmId = WEB,
+        **model: Any,  # noqa: ANN401 - whatever a model has
     ) -> None:
         """What Azure answers from now on when it is asked for the VM."""
         reading = Reading(PowerState(power), ProvisioningState(provisioning), None, hibernated=False)
-        self.vms.vms[vm] = Observation(vm, self.now, reading, Model(uid="uid-1"), tags or {})
+        self.vms.vms[vm] = Observation(vm, self.now, reading, Model(uid="uid-1", **model), tags or {})
 
     async def tell(self, operation: str = "powerOff/action", *, ago: timedelta = timedelta()) -> Outcome:
         """Deliver the event of an operation on the VM that ended some time ago."""
@@ -69,16 +83,21 @@ class World:
         )
 
     async def deliver(self) -> list[Outcome]:
-        """Let the queue deliver what is due now."""
-        return [await self.watch.look_again(look, 1) for look in self.looks.due(self.now)]
+        """Let the queues deliver what is due now."""
+        looks = [await self.watch.look_again(look, 1) for look in self.looks.due(self.now)]
+        return looks + [await self.attempts.make(attempt) for attempt in self.deallocations.due(self.now)]
 
     async def wait(self, time: timedelta) -> None:
-        """Let time pass, and the queue deliver each look as it becomes due."""
+        """Let time pass, and the queues deliver each message as it becomes due."""
         until = self.now + time
-        while self.looks.next_at is not None and self.looks.next_at <= until:
-            self.now = max(self.now, self.looks.next_at)
+        while (at := self._next()) is not None and at <= until:
+            self.now = max(self.now, at)
             await self.deliver()
         self.now = until
+
+    def _next(self) -> datetime | None:
+        times = (self.looks.next_at, self.deallocations.next_at)
+        return min((at for at in times if at), default=None)
 
     async def record(self) -> Record:
         """The latest word on the VM."""
@@ -89,6 +108,11 @@ class World:
     def told(self) -> list[str]:
         """The kinds of the notices that were sent."""
         return [notice.kind for notice, _ in self.notices.sent]
+
+    async def log(self) -> list[tuple[str, str | None]]:
+        """The log of the VM's actions, oldest first: what, and who."""
+        entries = (await self.ledger.history(WEB, 100)).entries
+        return [(entry.what, entry.by) for entry in reversed(entries)]
 
     def look(self) -> Look:
         """A look at the VM, due now."""
