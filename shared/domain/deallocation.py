@@ -55,7 +55,7 @@ def planned(record: Record, terms: Terms, now: datetime, *, again: bool = False)
         return record
     if terms.mode is not Mode.DEALLOCATE:
         return replace(record, flag=replace(flag, deallocate_after=None, refusal=None))
-    if record.closing and record.closing.stage.pending:
+    if record.under_way:
         return record
     forbidden = refusal(Case(record, terms, now, planning=True))
     if forbidden:
@@ -78,7 +78,7 @@ def planned(record: Record, terms: Terms, now: datetime, *, again: bool = False)
 
 def asked(record: Record, terms: Terms, by: str, now: datetime) -> tuple[Record, Refusal | None]:
     """Take in that a person asks; asking again while it is under way changes nothing."""
-    if record.closing and record.closing.stage.pending:
+    if record.under_way:
         return record, None
     forbidden = refusal(Case(record, terms, now, by=by))
     return (record, forbidden) if forbidden else (_to_be_done(record, by, now), None)

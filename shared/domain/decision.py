@@ -114,7 +114,10 @@ def decide(
     record = _taken_in(previous, seen, signal)
     if isinstance(news, Accepted | Failed | NotSent):
         record = answered(record, news, now)
-    record, refusal = _judged(followed(previous, record, signal, now), news, policy, now)
+    record = followed(previous, record, signal, now)
+    # An end has to be told before a new beginning takes its place.
+    ended = previous is not None and previous.under_way is not None and record.under_way is None
+    record, refusal = _judged(record, news, policy, now, ended=ended)
     record = _retried(record, now)
     terms = terms_for(policy, record.tags)
     record = noticed(record, previous, terms, now, again=isinstance(news, LookAsked))
@@ -166,16 +169,28 @@ def _taken_in(previous: Record | None, seen: Observation | Gone | None, signal: 
 
 
 def _judged(
-    record: Record, news: News | None, policy: Policy, now: datetime
+    record: Record, news: News | None, policy: Policy, now: datetime, *, ended: bool = False
 ) -> tuple[Record, Refusal | None]:
-    """The record with flag and plan; and what refuses what a person asks for."""
+    """The record with flag and plan; and what refuses what a person asks for.
+
+    Args:
+        record: With all that is known of the VM.
+        news: What a person asks for, if anybody does.
+        policy: The operator's defaults.
+        now: The time.
+        ended: Whether a deallocation has just ended.
+    """
     terms, refusal = terms_for(policy, record.tags), _too_late(record, news)
-    if refusal:
-        return record, refusal
+    news = None if refusal else news
     if isinstance(news, Exempt):
         record = replace(record, exempted=news.exemption)
-    again = isinstance(news, LookAsked)
-    record = planned(_snoozed(_flagged(record, terms, now), news, now), terms, now, again=again)
+    record = _snoozed(_flagged(record, terms, now), news, now)
+    if ended:
+        late = Refusal(
+            "under_way", "an earlier deallocation has only just ended: look at what came of it first"
+        )
+        return record, late if isinstance(news, Ask) else refusal
+    record = planned(record, terms, now, again=isinstance(news, LookAsked))
     if isinstance(news, Ask):
         record, refusal = asked(record, terms, news.by, now)
     return withdrawn(record, terms, now), refusal
@@ -189,7 +204,7 @@ def _too_late(record: Record, news: News | None) -> Refusal | None:
     """
     if not isinstance(news, Snooze | Exempt):
         return None
-    if record.closing and record.closing.stage in {Stage.BEGUN, Stage.ACCEPTED}:
+    if record.under_way and record.under_way.stage is not Stage.ASKED:
         return Refusal("under_way", "its deallocation is under way: Azure may have been asked already")
     if isinstance(news, Snooze) and record.flag is None:
         return Refusal("not_flagged", "it is not flagged, so there is nothing to snooze")
@@ -198,8 +213,7 @@ def _too_late(record: Record, news: News | None) -> Refusal | None:
 
 def _retried(record: Record, now: datetime) -> Record:
     """Plan the next look at a VM that is not at rest, or of which we were told, or asked, what we do not see."""
-    closing = record.deallocation
-    if record.present and record.heard is None and not (closing and closing.stage.pending):
+    if record.present and record.heard is None and not record.under_way:
         return replace(record, retry=None)
     retry = record.retry
     if retry and record.observed_at < retry.at:

@@ -56,17 +56,20 @@ def noticed(
         outbox = [notice for notice in outbox if not _tells(notice)]
         if told:
             outbox += _made(
-                NoticeKind.FLAG_CLEARED, record, had.flagged_at, _of_a_clearing(had, record, channels), now
+                NoticeKind.FLAG_CLEARED,
+                record,
+                had.flagged_at.isoformat(),
+                _of_a_clearing(had, record, channels),
+                now,
             )
     if flag and not flag.told and not flag.snoozed_until:
-        name = flag.tell_at or flag.flagged_at
-        kind = TOLD_BY[flag.kind]
+        kind, name = TOLD_BY[flag.kind], _told_as(flag)
         outbox = [notice for notice in outbox if not _tells(notice) or notice.id == _id(kind, record, name)]
         if not any(_tells(notice) for notice in outbox):
             outbox += _made(kind, record, name, channels, now)
     ended = _ended(previous.deallocation if previous else None, record.deallocation)
     if ended:
-        outbox += _made(ENDED_BY[ended.stage], record, ended.asked_at, channels, now)
+        outbox += _made(ENDED_BY[ended.stage], record, _name(ended), channels, now)
     return replace(record, outbox=tuple(outbox))
 
 
@@ -76,7 +79,7 @@ def mark_sent(record: Record, notice: Notice, now: datetime) -> Record:
     if len(rest) == len(record.outbox):
         return record
     flag = record.flag
-    if flag and notice.id == _id(TOLD_BY[flag.kind], record, flag.tell_at or flag.flagged_at):
+    if flag and notice.id == _id(TOLD_BY[flag.kind], record, _told_as(flag)):
         flag = replace(flag, notified_at=now)
     return replace(record, outbox=rest, flag=flag)
 
@@ -103,14 +106,14 @@ def _ended(before: Deallocation | None, closing: Deallocation | None) -> Dealloc
 
 
 def _made(
-    kind: NoticeKind, record: Record, name: datetime, channels: Sequence[Channel], now: datetime
+    kind: NoticeKind, record: Record, name: str, channels: Sequence[Channel], now: datetime
 ) -> Iterator[Notice]:
     """A notice, for each channel one.
 
     Args:
         kind: What it tells.
         record: Of which VM.
-        name: When what it tells of began: tells it from others of its kind.
+        name: Tells it from others of its kind about the VM.
         channels: Where it goes.
         now: The time.
     """
@@ -120,8 +123,17 @@ def _made(
         )
 
 
-def _id(kind: NoticeKind, record: Record, name: datetime) -> str:
-    return f"{kind}:{name.isoformat()}:{record.vm}"
+def _told_as(flag: Flag) -> str:
+    return (flag.tell_at or flag.flagged_at).isoformat()
+
+
+def _name(ended: Deallocation) -> str:
+    """One deallocation can be told to have ended twice: unconfirmed, then confirmed or overtaken."""
+    return f"{ended.asked_at.isoformat()}/{ended.stage}"
+
+
+def _id(kind: NoticeKind, record: Record, name: str) -> str:
+    return f"{kind}:{name}:{record.vm}"
 
 
 def _tells(notice: Notice) -> bool:

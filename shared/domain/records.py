@@ -202,6 +202,11 @@ class Record:
         return closing if settled.seen_at in {closing.seen_at, closing.after_at} else None
 
     @property
+    def under_way(self) -> Deallocation | None:
+        """The deallocation that more is to come of; None: there is none."""
+        return self.deallocation if self.deallocation and self.deallocation.stage.pending else None
+
+    @property
     def look_at(self) -> datetime | None:
         """When the VM has to be looked at next; None: when a signal or a sweep asks for it."""
         flag, closing = self.flag, self.closing

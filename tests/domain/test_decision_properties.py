@@ -1,21 +1,26 @@
 """What holds of every decision: over every life that random looks and signals can give a VM."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from itertools import pairwise
 
 import msgspec
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from shared.domain.decision import Decision, LookAgain, Send, decide
+from shared.domain.actions import Deallocation, Refusal, Stage
+from shared.domain.deallocation import begun
+from shared.domain.decision import Deallocate, Decision, LookAgain, Send, decide
+from shared.domain.exemptions import Exemption
+from shared.domain.news import Accepted, Ask, Exempt, Failed, LookAsked, News, NotSent, Snooze
+from shared.domain.noticing import mark_sent
 from shared.domain.observations import Gone, Model, Observation
-from shared.domain.policy import Mode, Policy
+from shared.domain.policy import Channel, Mode, Policy, terms_for
 from shared.domain.records import Episode, FlagKind, Record
 from shared.domain.signals import Actor, Cause, Signal, Source, Verb
 from shared.domain.states import PowerState, ProvisioningState, Reading
-from tests.domain.life import GRACE, NOON, VM
+from tests.domain.life import GRACE, NOON, VM, Life, look, minutes
 
 TAGS: list[Mapping[str, str]] = [
     {},
@@ -28,6 +33,10 @@ TAGS: list[Mapping[str, str]] = [
 ]
 
 
+def nothing(_: Record | None, __: datetime) -> News | None:
+    return None
+
+
 @dataclass(frozen=True)
 class Step:
     """What happens at one moment of a VM's life."""
@@ -36,6 +45,7 @@ class Step:
     late: timedelta
     seen: Observation | Gone
     signal: Signal | None
+    news: Callable[[Record | None, datetime], News | None] = nothing
 
     def at(self, now: datetime) -> tuple[Observation | Gone, Signal | None]:
         signal = self.signal
@@ -94,7 +104,101 @@ lateness = st.one_of(
     st.just(timedelta()), st.just(timedelta()), st.timedeltas(timedelta(), timedelta(hours=1))
 )
 steps = st.lists(st.builds(Step, moments, lateness, looks, st.one_of(st.none(), signals)), max_size=25)
-policies = st.builds(Policy, st.sampled_from(list(Mode)), st.just(GRACE))
+policies = st.builds(
+    Policy,
+    st.sampled_from([Mode.OBSERVE, Mode.NOTIFY, *[Mode.DEALLOCATE] * 4]),
+    st.just(GRACE),
+    st.just(timedelta(minutes=20)),
+    st.sampled_from([True, True, False]),
+    channels=st.sampled_from([(Channel.TOPIC,), (Channel.TOPIC, Channel.WEBHOOK)]),
+)
+
+
+def on_an_attempt(
+    make: Callable[[Deallocation, datetime], News],
+) -> Callable[[Record | None, datetime], News | None]:
+    """What comes of the attempt that is under way, if one is."""
+
+    def news(record: Record | None, now: datetime) -> News | None:
+        closing = record.deallocation if record else None
+        return make(closing, now) if closing else None
+
+    return news
+
+
+def said(news: Callable[[datetime], News]) -> Callable[[Record | None, datetime], News | None]:
+    return lambda record, now: news(now) if record else None
+
+
+newses = st.sampled_from(
+    [
+        said(lambda _: Ask("ada")),
+        said(lambda now: Snooze(now + timedelta(minutes=30), "ada")),
+        said(lambda _: Snooze(None, "ada")),
+        said(lambda now: Exempt(Exemption(now + timedelta(minutes=30), "keep", "ada"), "ada")),
+        said(lambda _: Exempt(None, "ada")),
+        said(lambda _: LookAsked("ada")),
+        on_an_attempt(lambda closing, now: Accepted(closing.asked_at, closing.attempts, now)),
+        on_an_attempt(lambda closing, now: Failed(closing.asked_at, closing.attempts, now, "Conflict", "no")),
+        on_an_attempt(
+            lambda closing, now: Failed(closing.asked_at, closing.attempts, now, None, "no", unknown=True)
+        ),
+        on_an_attempt(
+            lambda closing, now: Failed(closing.asked_at, closing.attempts, now, "Locked", "no", final=True)
+        ),
+        on_an_attempt(lambda closing, _: NotSent(closing.asked_at, closing.attempts, Refusal("x", "y"))),
+        on_an_attempt(lambda closing, now: NotSent(closing.asked_at, closing.attempts, None, now + GRACE)),
+    ]
+)
+# Few but telling: a deallocation needs a VM that stays Stopped, while other things happen.
+stays = st.builds(
+    Observation,
+    st.just(VM),
+    st.just(NOON),
+    st.builds(
+        Reading,
+        st.sampled_from(
+            [*[PowerState.STOPPED] * 8, PowerState.DEALLOCATING, PowerState.DEALLOCATED, PowerState.RUNNING]
+        ),
+        st.sampled_from([*[ProvisioningState.SUCCEEDED] * 8, ProvisioningState.UPDATING]),
+        st.none(),
+        st.just(value=False),
+    ),
+    st.just(Model(uid="uid-1")),
+    st.sampled_from([*[{}] * 8, {"stopgap:exempt": "keep"}, {"stopgap:mode": "notify"}]),
+)
+starts = st.builds(
+    Cause,
+    st.just(Actor.CONTROL_PLANE),
+    st.just("start/action"),
+    st.timedeltas(timedelta(minutes=-3), timedelta()).map(lambda offset: NOON + offset),
+    st.sampled_from([Source.EVENT, Source.ANNOTATION]),
+    st.just(Verb.START),
+)
+eventful = st.lists(
+    st.builds(
+        Step,
+        st.sampled_from([timedelta(seconds=20), timedelta(minutes=3), timedelta(minutes=16)]),
+        st.sampled_from([*[timedelta()] * 5, timedelta(minutes=1)]),
+        st.one_of(stays, stays, stays, looks),
+        st.one_of(st.none(), st.none(), st.none(), st.builds(Signal, st.just(VM), starts), signals),
+        st.one_of(st.just(nothing), st.just(nothing), st.just(nothing), newses),
+    ),
+    min_size=5,
+    max_size=25,
+)
+NEXT = {
+    None: {None, *Stage},
+    Stage.ASKED: {Stage.ASKED, Stage.REFUSED},
+    Stage.BEGUN: {*Stage},
+    Stage.ACCEPTED: {Stage.ACCEPTED, Stage.CONFIRMED, Stage.UNCONFIRMED, Stage.OVERTAKEN},
+    Stage.CONFIRMED: {Stage.CONFIRMED, Stage.OVERTAKEN},
+    Stage.UNCONFIRMED: {Stage.UNCONFIRMED, Stage.CONFIRMED, Stage.OVERTAKEN},
+    Stage.FAILED: {Stage.FAILED},
+    Stage.REFUSED: {Stage.REFUSED},
+    Stage.OVERTAKEN: {Stage.OVERTAKEN},
+}
+"""How a deallocation may go on in one decision; only `begun` takes it from asked to begun."""
 
 
 def exempt(seen: Observation | Gone) -> bool:
@@ -152,10 +256,93 @@ def check(before: Record | None, seen: Observation | Gone, decision: Decision, n
         assert episode.ended_at is None or episode.ended_at >= episode.started_at
 
 
+def check_deallocation(
+    before: Record | None, decision: Decision, policy: Policy, now: datetime, news: News | None
+) -> None:
+    """All that must be so of a deallocation."""
+    record = decision.record
+    closing = record.deallocation if record else None
+    was = before.deallocation if before else None
+    if record is None or closing is None:
+        assert was is None
+        return
+    assert 0 <= closing.attempts <= 3
+    assert closing.stage.pending or closing.ended_at
+    new = was is None or was.asked_at != closing.asked_at
+    if not new and was:
+        assert closing.stage in NEXT[was.stage]
+        return
+    assert was is None or not was.stage.pending, "never two at once"
+    terms = terms_for(policy, record.tags)
+    assert policy.allow_deallocate
+    assert terms.mode is not Mode.OBSERVE
+    assert record.stopped
+    assert not (record.exemption and record.exemption.holds(now))
+    if closing.asked_by:
+        assert isinstance(news, Ask)
+        return
+    assert terms.mode is Mode.DEALLOCATE
+    assert before
+    assert before.flag
+    assert before.flag.told
+    assert before.flag.notified_at
+    assert now >= before.flag.notified_at + policy.warning
+    assert before.flag.snoozed_until is None
+
+
+def left_stopped(policy: Policy) -> tuple[Record, datetime]:
+    """A VM that is flagged, as many are when a deallocation begins."""
+    beginning = Life(policy)
+    beginning.see(look("stopped"))
+    beginning.see(look("stopped", minutes(15)))
+    return beginning.now, minutes(15)
+
+
+@settings(max_examples=max(500, settings().max_examples))
+@given(eventful, policies)
+def test_every_deallocation_of_every_life(life: list[Step], policy: Policy) -> None:
+    record: Record | None
+    record, now = left_stopped(policy)
+    for step in life:
+        now += step.after
+        seen, signal = step.at(now)
+        news = step.news(record, now)
+        decision = decide(record, seen, signal, policy, now, news)
+        check_deallocation(record, decision, policy, now, news)
+        check_told(decision, now)
+        record = decision.record
+        if record:
+            assert msgspec.json.decode(msgspec.json.encode(record), type=Record) == record
+        # Notices get through at once, as a rule, and attempts begin.
+        for action in decision.actions:
+            if isinstance(action, Send) and record and now.second % 5:
+                record = mark_sent(record, action.notice, now)
+            if isinstance(action, Deallocate) and record:
+                record = begun(record, action.asked_at, now) or record
+
+
+def check_told(decision: Decision, now: datetime) -> None:
+    """Who asks, is answered: done, or refused with a reason; and what is waited for is looked at."""
+    record = decision.record
+    if record is None:
+        return
+    if decision.refusal:
+        assert decision.refusal.reason
+    for entry in decision.entries:
+        assert entry.vm == record.vm
+        assert entry.at >= now
+    assert len({(entry.at, entry.what) for entry in decision.entries}) == len(decision.entries)
+    if record.deallocation and record.deallocation.stage.pending:
+        assert record.look_at, "what is under way is looked at again"
+        assert record.look_at >= now or record.observed_at < now, "and not at once, over and over"
+    ids = [(notice.id, notice.channel) for notice in record.outbox]
+    assert len(set(ids)) == len(ids), "one notice of a kind on a channel"
+
+
 @given(steps, policies)
 def test_every_decision_of_every_life(life: list[Step], policy: Policy) -> None:
     record, now = None, NOON
-    sends = set[tuple[str, int]]()
+    sends = set[tuple[str, Channel, int]]()
     for step in life:
         now += step.after
         seen, signal = step.at(now)
@@ -163,8 +350,8 @@ def test_every_decision_of_every_life(life: list[Step], policy: Policy) -> None:
         check(record, seen, decision, now)
         for action in decision.actions:
             if isinstance(action, Send):
-                assert policy.mode is Mode.NOTIFY
-                attempt = (action.notice.id, action.notice.attempts)
+                assert policy.mode is not Mode.OBSERVE
+                attempt = (action.notice.id, action.notice.channel, action.notice.attempts)
                 assert attempt not in sends, "an attempt is made by one decision only"
                 sends.add(attempt)
         record = decision.record
