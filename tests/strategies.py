@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from shared.domain.exemptions import Exemption
 from shared.domain.ids import VmId
 from shared.domain.malformed import Malformed
+from shared.domain.money import Rates
 from shared.domain.observations import Model
 from shared.domain.records import (
     Episode,
@@ -121,3 +122,5 @@ episodes = st.builds(
     ended_as=st.none() | power_states,
     ended_by=st.none() | causes,
 )
+prices = st.none() | st.floats(0.0001, 1e9)
+rates = st.builds(Rates, st.sampled_from(["EUR", "USD"]), prices, prices)

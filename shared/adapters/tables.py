@@ -8,11 +8,15 @@ Rows of a VM, by row key:
     transition!{group}!{name}!{stamp}   its life; the stamp of `seen_at` makes the latest come first
     episode!{group}!{name}!{stamp}
 
+Partition `prices` has what was fetched from Azure's price list, by currency, region and size: `EUR!westeurope!…`.
+
 `!` is in no name and sorts before all that is, so rows come in the order of (group, name). Each row holds its
 value as JSON in `body`; the other columns are for filters and for people. All of one change is one entity-group
 transaction, which Azure does as a whole or not at all.
 """
 
+import hashlib
+import re
 import sys
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime, timedelta
@@ -28,9 +32,10 @@ from azure.data.tables.aio import TableServiceClient
 from shared.adapters import cursor, last_listed
 from shared.domain.ids import ScaleSetId, VmId
 from shared.domain.malformed import shown
+from shared.domain.money import Offer
 from shared.domain.records import Episode, Record, Transition
 from shared.exchange import error_code
-from shared.ports import Change, Conflict, Damaged, History, Page, Query, Stored
+from shared.ports import Change, Conflict, Damaged, Fetched, History, Page, Query, Stored
 from shared.storage import ask, storage_transport
 
 if TYPE_CHECKING:
@@ -39,6 +44,9 @@ if TYPE_CHECKING:
 TABLE = "ledger"
 SCHEMA = 1
 """Column `schema`: how `body` is to be read. Fields may be added to it; a change of what is there needs a 2."""
+
+PRICES = "prices"
+"""The partition of prices; those of VMs are named after subscriptions, which are GUIDs."""
 
 _MOST_ROWS = 1000
 """Azure answers a query with at most so many rows at once."""
@@ -64,7 +72,7 @@ def open_ledger(
 
 
 class TableLedger:
-    """Port `Ledger`: a read is one request, and so is a save."""
+    """Ports `Ledger` and `PriceCache`: a read is one request, and so is a save."""
 
     def __init__(self, service: TableServiceClient) -> None:
         """Take over a client that leaves retries to us."""
@@ -73,7 +81,7 @@ class TableLedger:
 
     async def latest(self, vm: VmId) -> Stored | None:
         """One point read."""
-        row = await self._ask(f"read of {vm}", partial(self._read, vm))
+        row = await self._ask(f"read of {vm}", partial(self._read, vm.subscription, _key("vm", vm)))
         return Stored(_value(row, Record), str(row.metadata["etag"])) if row else None
 
     async def save(self, change: Change, previous: Stored | None) -> Stored:
@@ -124,6 +132,17 @@ class TableLedger:
         await ask(f"table {TABLE}, make it", partial(self._service.create_table_if_not_exists, TABLE))
         await self._find("check", "a", "b", {}, limit=1)
 
+    async def price(self, offer: Offer) -> Fetched | None:
+        """One point read."""
+        row = await self._ask(f"read of {offer}", partial(self._read, PRICES, _price_key(offer)))
+        return _value(row, Fetched) if row else None
+
+    async def keep_price(self, offer: Offer, fetched: Fetched) -> None:
+        """One upsert. Of two instances that fetched at the same time the later stands; both have the same."""
+        row = _columns(PRICES, _price_key(offer), fetched) | {"fetched_at": fetched.at}
+        keep = partial(self._table.upsert_entity, row, mode=UpdateMode.REPLACE)
+        await self._ask(f"save of {offer}", keep)
+
     async def close(self) -> None:
         """End the connections; the ledger cannot be used afterwards."""
         await self._service.close()
@@ -150,9 +169,9 @@ class TableLedger:
             rows += [row async for row in page]
         return rows[:limit]
 
-    async def _read(self, vm: VmId) -> TableEntity | None:
+    async def _read(self, partition: str, key: str) -> TableEntity | None:
         try:
-            return await self._table.get_entity(vm.subscription, _key("vm", vm))
+            return await self._table.get_entity(partition, key)
         except ResourceNotFoundError as error:
             if error_code(error) in _ABSENT:
                 return None
@@ -214,6 +233,17 @@ def _key(kind: str, vm: VmId) -> str:
     return f"{kind}!{vm.resource_group}!{vm.name}"
 
 
+def _price_key(offer: Offer) -> str:
+    return "!".join(_safe(part) for part in (offer.currency, offer.location, offer.size))
+
+
+def _safe(text: str) -> str:
+    """A text as a part of a row key: itself, as Azure's own names are, or the hash of one that a key cannot hold."""
+    if re.fullmatch(r"[\w.-]{1,90}", text, re.ASCII):
+        return text
+    return hashlib.sha256(text.encode(errors="surrogatepass")).hexdigest()
+
+
 def _end(prefix: str) -> str:
     """The first text after all those with this prefix."""
     return prefix[:-1] + chr(ord(prefix[-1]) + 1)
@@ -225,12 +255,7 @@ def _stamp(at: datetime) -> str:
 
 
 def _row(key: str, value: Record | Transition | Episode) -> Columns:
-    row: Columns = {
-        "PartitionKey": value.vm.subscription,
-        "RowKey": key,
-        "body": msgspec.json.encode(value).decode(),
-        "schema": SCHEMA,
-    }
+    row = _columns(value.vm.subscription, key, value)
     if isinstance(value, Record):
         row["power_state"] = value.power_state.value
         row["flagged"] = value.flag is not None
@@ -238,7 +263,16 @@ def _row(key: str, value: Record | Transition | Episode) -> Columns:
     return row
 
 
-def _value[Value: (Record, Transition, Episode)](row: TableEntity, of: type[Value]) -> Value:
+def _columns(partition: str, key: str, value: object) -> Columns:
+    return {
+        "PartitionKey": partition,
+        "RowKey": key,
+        "body": msgspec.json.encode(value).decode(),
+        "schema": SCHEMA,
+    }
+
+
+def _value[Value: (Record, Transition, Episode, Fetched)](row: TableEntity, of: type[Value]) -> Value:
     try:
         return msgspec.json.decode(str(row.get("body")), type=of)
     except msgspec.MsgspecError as fault:
