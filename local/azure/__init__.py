@@ -1,4 +1,4 @@
-"""A simulated Azure: ARM compute, Event Grid's delivery and a custom topic, on one loopback port.
+"""A simulated Azure: ARM compute, Event Grid's delivery, a custom topic and the price list, on one loopback port.
 
 Shapes are those of recorded responses and of Microsoft's documentation; where no source says what Azure
 does, the module that had to choose says so.

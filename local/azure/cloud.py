@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Mapping
 from datetime import datetime, timedelta
-from typing import Any, Unpack
+from typing import Any, Literal, Unpack
 
 from local.azure.arm import Arm, LoggedRequest
 from local.azure.compute import Compute
@@ -12,6 +12,8 @@ from local.azure.handshake import Schema
 from local.azure.life import Operation
 from local.azure.long_running import LongRunning
 from local.azure.model import Override, PowerState, VirtualMachine, VmOptions, VmSpec
+from local.azure.price_list import list_price
+from local.azure.prices import PricesMode, RetailPrices
 from local.azure.scale_set_routes import ScaleSetRoutes
 from local.azure.scale_sets import Mode, ScaleSet
 from local.azure.settings import CloudSettings
@@ -21,7 +23,10 @@ from local.azure.vm_routes import VmRoutes
 
 
 class Cloud(Verbs):
-    """VMs, scale sets, event subscriptions, a custom topic and ARM's answers; `settle()` waits for everything."""
+    """VMs, scale sets, event subscriptions, a custom topic, a price list and ARM's answers.
+
+    `settle()` waits for everything.
+    """
 
     def __init__(self, settings: CloudSettings) -> None:
         self.settings = settings
@@ -43,6 +48,7 @@ class Cloud(Verbs):
             enforce_limits=settings.enforce_limits,
         )
         self.topic = CustomTopic(settings.slow_seconds)
+        self.prices = RetailPrices()
 
     # What exists already
 
@@ -136,6 +142,10 @@ class Cloud(Verbs):
         """Make the custom topic work, fail, hang or be slow."""
         await self.topic.set_mode(mode)
 
+    async def set_prices_mode(self, mode: PricesMode) -> None:
+        """Make the price list work, fail or hang."""
+        await self.prices.set_mode(mode)
+
     async def settle(self) -> None:
         """Wait until all operations and all deliveries, retries included, have come to their end."""
         await self.compute.settle()
@@ -147,6 +157,7 @@ class Cloud(Verbs):
         self.compute.subscriptions = self._first_subscriptions()
         await self.delivery.reset()
         await self.topic.reset()
+        await self.prices.reset()
         self.arm.reset()
 
     # The truth
@@ -165,6 +176,13 @@ class Cloud(Verbs):
         """Lower-case ids of the VMs that are settled at Stopped and have been for longer than grace."""
         now = self.settings.clock()
         return {key for key, vm in self.compute.vms.items() if vm.is_left_stopped(grace, now)}
+
+    @staticmethod
+    def list_price(
+        size: str, region: str, os: Literal["Linux", "Windows"] = "Linux", currency: str = "USD"
+    ) -> float:
+        """What the price list says an hour of a running VM costs. Raises ValueError for what is not on it."""
+        return list_price(size, region, os, currency)
 
     @property
     def requests(self) -> list[LoggedRequest]:

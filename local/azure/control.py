@@ -11,6 +11,8 @@
 | `GET /_sim/requests` | | `{"counts": {...}, "requests": [...]}` |
 | `GET /_sim/topic` | | `{"mode", "events": [{"topic", "event"}]}` |
 | `POST /_sim/topic/mode` | `mode` (ok, fail, hang, slow) | `{}` |
+| `GET /_sim/prices` | | `{"mode", "requests": [...]}` with the query of each |
+| `POST /_sim/prices/mode` | `mode` (ok, fail, hang) | `{}` |
 | `POST /_sim/subscriptions` | `endpoint`, `schema`, `name`, `event_types` | 201 `{}`, 400 if the handshake fails |
 | `GET /_sim/dead-letters` | | `{"dead_letters": [...]}` |
 | `POST /_sim/settle` | | `{}` once all operations and deliveries are done |
@@ -63,6 +65,8 @@ def control_routes(cloud: Cloud) -> list[web.RouteDef]:
         ("GET", "/_sim/requests", control.list_requests),
         ("GET", "/_sim/topic", control.show_topic),
         ("POST", "/_sim/topic/mode", control.set_topic_mode),
+        ("GET", "/_sim/prices", control.show_prices),
+        ("POST", "/_sim/prices/mode", control.set_prices_mode),
         ("POST", "/_sim/subscriptions", control.subscribe),
         ("GET", "/_sim/dead-letters", control.list_dead_letters),
         ("POST", "/_sim/settle", control.settle),
@@ -132,6 +136,14 @@ class _Control:
 
     async def set_topic_mode(self, request: web.Request) -> web.Response:
         await self._cloud.set_topic_mode(**await _body(request))
+        return web.json_response({})
+
+    async def show_prices(self, _request: web.Request) -> web.Response:
+        prices = self._cloud.prices
+        return web.json_response({"mode": prices.mode, "requests": prices.requests})
+
+    async def set_prices_mode(self, request: web.Request) -> web.Response:
+        await self._cloud.set_prices_mode(**await _body(request))
         return web.json_response({})
 
     async def subscribe(self, request: web.Request) -> web.Response:

@@ -7,6 +7,7 @@ from aiohttp import web
 
 from local.azure.cloud import Cloud
 from local.azure.control import control_routes
+from local.azure.prices import PATH as PRICES
 from local.azure.settings import CloudOptions, CloudSettings
 
 _SHUTDOWN_SECONDS = 1.0
@@ -15,7 +16,8 @@ _SHUTDOWN_SECONDS = 1.0
 class SimulatedAzure(Cloud):
     """An Azure to talk to over HTTP, while used as an async context manager.
 
-    ARM is at `url`, a custom topic of any name at `topic_url(name)`, the controls are at `url/_sim`.
+    ARM is at `url`, a custom topic of any name at `topic_url(name)`, the price list at `prices_url`, the controls are
+    at `url/_sim`.
     The options are the fields of `CloudSettings`; port 0 is any free one. Entering raises OSError if the port is taken.
     """
 
@@ -28,6 +30,7 @@ class SimulatedAzure(Cloud):
         app = web.Application(client_max_size=1024 * 1024)
         app.add_routes(control_routes(self))
         app.router.add_post("/topics/{name}/api/events", self.topic.receive)
+        app.router.add_get(PRICES, self.prices.answer)
         app.router.add_route("*", "/{path:.*}", self.arm.handle)
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=_SHUTDOWN_SECONDS)
         await self._runner.setup()
@@ -58,3 +61,8 @@ class SimulatedAzure(Cloud):
     def topic_url(self, name: str = "stopgap") -> str:
         """The endpoint of a custom topic."""
         return f"{self.url}/topics/{name}/api/events"
+
+    @property
+    def prices_url(self) -> str:
+        """The endpoint of the Retail Prices API."""
+        return self.url
