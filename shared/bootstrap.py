@@ -12,8 +12,9 @@ from datetime import UTC, datetime
 from functools import cache
 from typing import TYPE_CHECKING
 
+from shared.costs import Costs
 from shared.domain.durations import words
-from shared.ports import Ledger, Looks, Notices, PortError
+from shared.ports import Ledger, Looks, Notices, PortError, PriceCache, Prices
 from shared.settings import SettingError, Settings
 from shared.watch import Watch
 
@@ -31,6 +32,7 @@ class App:
     watch: Watch
     ledger: Ledger
     looks: Looks
+    costs: Costs
 
 
 def now() -> datetime:
@@ -63,7 +65,8 @@ def app() -> App:
         now=now,
         keep_caller_name=settings.keep_caller_name,
     )
-    return App(settings, watch, ledger, looks)
+    costs = Costs(prices=cache(lambda: _prices(settings, ledger)), currency=settings.currency, now=now)
+    return App(settings, watch, ledger, looks, costs)
 
 
 async def health() -> dict[str, object]:
@@ -108,3 +111,9 @@ def _notices(settings: Settings, credential: "AsyncTokenCredential") -> Notices:
     from shared.adapters.topic import TopicNotices
 
     return TopicNotices(settings.topic_endpoint, credential)
+
+
+def _prices(settings: Settings, kept: PriceCache) -> Prices:
+    from shared.adapters.prices import RetailPrices
+
+    return RetailPrices(kept, currency=settings.currency, endpoint=settings.prices_endpoint, clock=now)

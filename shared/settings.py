@@ -13,6 +13,7 @@ from shared.domain.policy import Mode, Policy
 
 STORAGE = "AzureWebJobsStorage"
 PUBLIC_ARM = "https://management.azure.com"
+PUBLIC_PRICES = "https://prices.azure.com"
 _LOOPBACK = {"127.0.0.1", "localhost", "::1"}
 
 
@@ -44,6 +45,10 @@ class Settings:
     """Azure Resource Manager; sovereign clouds and the simulated Azure have others."""
     topic_endpoint: str | None
     """The Event Grid custom topic that notices go to; None: they are only logged."""
+    currency: str
+    """What costs are shown in, by its ISO 4217 code."""
+    prices_endpoint: str
+    """The Retail Prices API; the simulated Azure has another."""
     keep_caller_name: bool
     """Whether the name of who called ARM is kept, which is personal data; its object id always is."""
     unknown: tuple[str, ...]
@@ -62,6 +67,8 @@ class Settings:
             ),
             arm_endpoint=_read(env, "STOPGAP_ARM_ENDPOINT", PUBLIC_ARM),
             topic_endpoint=_read(env, "STOPGAP_TOPIC_ENDPOINT", None),
+            currency=_read(env, "STOPGAP_CURRENCY", "USD"),
+            prices_endpoint=_read(env, "STOPGAP_PRICES_ENDPOINT", PUBLIC_PRICES),
             keep_caller_name=_read(env, "STOPGAP_KEEP_CALLER", False),
             unknown=tuple(_unknown(env)),
         )
@@ -91,6 +98,13 @@ def _yes_or_no(text: str) -> bool:
             raise Malformed(f"expected true or false, got {shown(text)}")
 
 
+def _currency(text: str) -> str:
+    code = text.strip().upper()
+    if not (len(code) == 3 and code.isascii() and code.isalpha()):
+        raise Malformed(f"expected a currency by its three letters, such as EUR, got {shown(text)}")
+    return code
+
+
 def endpoint(text: str, *, plain: bool = True) -> str:
     """An https address without a trailing slash.
 
@@ -116,6 +130,8 @@ VARIABLES: Mapping[str, Callable[[str], object]] = {
     "STOPGAP_KEEP_CALLER": _yes_or_no,
     "STOPGAP_ARM_ENDPOINT": endpoint,
     "STOPGAP_TOPIC_ENDPOINT": endpoint,
+    "STOPGAP_CURRENCY": _currency,
+    "STOPGAP_PRICES_ENDPOINT": endpoint,
 }
 """Each variable, and how its text is read."""
 

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 
 from shared.domain.exemptions import Exemption
+from shared.domain.money import Amount, Cost, amount_view, cost_view
 from shared.domain.records import Episode, Flag, Notice, NoticeKind, Record, Transition
 from shared.domain.signals import Cause
 
@@ -19,8 +20,8 @@ NOTICE_TYPES: Mapping[NoticeKind, str] = {
 """The CloudEvents type of each notice."""
 
 
-def vm_view(record: Record) -> dict[str, object]:
-    """The latest word on one VM."""
+def vm_view(record: Record, cost: Cost | None = None) -> dict[str, object]:
+    """The latest word on one VM, and what it costs: None when it is not Stopped or that could not be told."""
     return {
         "id": str(record.vm),
         "subscription": record.vm.subscription,
@@ -41,7 +42,7 @@ def vm_view(record: Record) -> dict[str, object]:
         "exemption": _exemption(record.exemption),
         "reason": record.reason,
         "observed_at": _time(record.observed_at),
-        "cost": None,  # not estimated yet
+        "cost": cost_view(cost),
     }
 
 
@@ -59,8 +60,11 @@ def transition_view(transition: Transition) -> dict[str, object]:
     }
 
 
-def episode_view(episode: Episode) -> dict[str, object]:
-    """A stretch of time spent Stopped and billed; `seen_at` tells it from the others of its VM."""
+def episode_view(episode: Episode, cost: Amount | None = None) -> dict[str, object]:
+    """A stretch of time spent Stopped and billed; `seen_at` tells it from the others of its VM.
+
+    Its cost is None while it lasts, or when it could not be told.
+    """
     return {
         "started_at": _time(episode.started_at),
         "started_source": episode.started_source.value,
@@ -71,6 +75,7 @@ def episode_view(episode: Episode) -> dict[str, object]:
         "ended_as": episode.ended_as.value if episode.ended_as else None,
         "ended_by": _cause(episode.ended_by),
         "hours": episode.hours,
+        "cost": amount_view(cost),
     }
 
 
