@@ -36,6 +36,9 @@ PAGES = 20
 AT_ONCE = 8
 """How many offers are asked for at once: the API throttles who overdoes it."""
 
+PATIENCE = 1.0
+"""Seconds that a caller waits for a fresh price where there is an older one."""
+
 GOOD_FOR = timedelta(days=1)
 """List prices change on a few days of a year."""
 
@@ -78,6 +81,8 @@ class RetailPrices:
         )
         self._place = asyncio.Semaphore(AT_ONCE)
         self._known: dict[Offer, _Known] = {}
+        self._last: dict[Offer, Fetched] = {}
+        """What was last fetched, whatever its age."""
         self._asking: dict[Offer, asyncio.Task[Rates | None]] = {}
         self._outdated = False
         """Whether older prices are given out, and that has been said."""
@@ -94,6 +99,10 @@ class RetailPrices:
         if asking is None:
             asking = self._asking[offer] = asyncio.create_task(self._find(offer))
             asking.add_done_callback(partial(self._answered, offer))
+        answered, _ = await asyncio.wait({asking}, timeout=PATIENCE)
+        older = self._last.get(offer)
+        if older and older.rates and not answered:
+            return older.rates
         return await asyncio.shield(asking)
 
     async def close(self) -> None:
@@ -110,31 +119,33 @@ class RetailPrices:
             task.exception()  # there may be nobody left to whom it is news
 
     async def _find(self, offer: Offer) -> Rates | None:
-        """From the ledger while that is fresh, else from the API, else from the ledger whatever its age."""
+        """From the ledger while that is fresh, else from the API, else from before whatever its age."""
         now = self._clock()
-        kept = await self._kept(offer)
-        if kept is None or now - kept.at >= GOOD_FOR:
+        last = await self._kept(offer) or self._last.get(offer)
+        if last:
+            self._last[offer] = last
+        if last is None or now - last.at >= GOOD_FOR:
             try:
-                kept = Fetched(await self._fetch(offer, now), now)
+                last = Fetched(await self._fetch(offer, now), now)
             except (PortError, Malformed) as fault:
-                return self._older(offer, kept, fault, now + _pause(fault))
+                return self._older(offer, fault, now + _pause(fault))
             self._outdated = False
-            await self._keep(offer, kept)
-        self._known[offer] = _Known(kept.rates, kept.at + GOOD_FOR)
-        return kept.rates
+            self._last[offer] = last
+            await self._keep(offer, last)
+        self._known[offer] = _Known(last.rates, last.at + GOOD_FOR)
+        return last.rates
 
-    def _older(
-        self, offer: Offer, kept: Fetched | None, fault: PortError | Malformed, until: datetime
-    ) -> Rates:
-        """A price from before, while there can be no newer; the fault if there is none."""
-        if kept is None or kept.rates is None:
+    def _older(self, offer: Offer, fault: PortError | Malformed, until: datetime) -> Rates:
+        """The price from before, while there can be no newer; the fault if there is none."""
+        last = self._last.get(offer)
+        if last is None or last.rates is None:
             self._known[offer] = _Known(fault, until)
             raise fault
         if not self._outdated:
-            log.warning("prices of %s and older are used: %s", kept.at.isoformat(), fault)
+            log.warning("prices of %s and older are used: %s", last.at.isoformat(), fault)
             self._outdated = True
-        self._known[offer] = _Known(kept.rates, until)
-        return kept.rates
+        self._known[offer] = _Known(last.rates, until)
+        return last.rates
 
     async def _kept(self, offer: Offer) -> Fetched | None:
         try:
@@ -150,7 +161,7 @@ class RetailPrices:
             log.warning("a price cannot be kept: %s", fault)
 
     async def _fetch(self, offer: Offer, now: datetime) -> Rates | None:
-        asked = f"price list {self._endpoint}, {shown(offer.size)} in {shown(offer.location)}"
+        asked = f"price list {self._endpoint}, {offer}"
         try:
             async with self._place, asyncio.timeout(FETCH_SECONDS):
                 return read_rates(await self._rows(offer), offer, now)
@@ -169,7 +180,7 @@ class RetailPrices:
             if following is None:
                 return rows
             url = self._next_page(following)
-        raise Malformed(f"the price list: expected at most {PAGES} pages, got another: {shown(url)}")
+        raise Malformed(f"expected at most {PAGES} pages, got another: {shown(url)}")
 
     def _first_page(self, offer: Offer) -> str:
         wanted = {
@@ -190,9 +201,7 @@ class RetailPrices:
         except ValueError:  # a port or an IPv6 address that is none
             same = False
         if not same:
-            raise Malformed(
-                f"the price list: expected NextPageLink to be on {self._endpoint}, got {shown(link)}"
-            )
+            raise Malformed(f"expected NextPageLink to be on {self._endpoint}, got {shown(link)}")
         return quote(link, safe="%/:?#[]@!$&'()*+,;=", errors="replace")
 
 

@@ -134,14 +134,14 @@ class TableLedger:
 
     async def price(self, offer: Offer) -> Fetched | None:
         """One point read."""
-        row = await self._ask(f"read of {offer}", partial(self._read, PRICES, _price_key(offer)))
+        row = await self._ask(f"read of the price of {offer}", partial(self._read, PRICES, _price_key(offer)))
         return _value(row, Fetched) if row else None
 
     async def keep_price(self, offer: Offer, fetched: Fetched) -> None:
         """One upsert. Of two instances that fetched at the same time the later stands; both have the same."""
         row = _columns(PRICES, _price_key(offer), fetched) | {"fetched_at": fetched.at}
         keep = partial(self._table.upsert_entity, row, mode=UpdateMode.REPLACE)
-        await self._ask(f"save of {offer}", keep)
+        await self._ask(f"save of the price of {offer}", keep)
 
     async def close(self) -> None:
         """End the connections; the ledger cannot be used afterwards."""

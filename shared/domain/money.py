@@ -48,6 +48,9 @@ class Offer:
         """The offer of these, in any letter case."""
         return cls(currency.upper(), location.lower().replace(" ", ""), size)
 
+    def __str__(self) -> str:
+        return f"{shown(self.size)} in {shown(self.location)}, {self.currency}"
+
 
 @dataclass(frozen=True, slots=True)
 class Rates:
@@ -97,10 +100,10 @@ def read_page(body: object) -> tuple[list[object], str | None]:
     `{"Items": [...], "NextPageLink": str or null, ...}`; anything else is `Malformed`.
     """
     if not isinstance(body, Mapping) or not isinstance(body.get("Items"), list):
-        raise Malformed(f"the price list: expected an object with a list of `Items`, got {shown(body)}")
+        raise Malformed(f"expected an object with a list of `Items`, got {shown(body)}")
     following = body.get("NextPageLink")
     if following is not None and not isinstance(following, str):
-        raise Malformed(f"the price list: expected NextPageLink to be a text or null, got {shown(following)}")
+        raise Malformed(f"expected NextPageLink to be a text or null, got {shown(following)}")
     return body["Items"], following or None
 
 

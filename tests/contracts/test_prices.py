@@ -164,7 +164,7 @@ class TestOnTheSimulatedList:
     async def test_a_list_that_fails_and_comes_back(self, azure: SimulatedAzure, shop: Shop) -> None:
         await azure.set_prices_mode("fail")
         with pytest.raises(
-            Unavailable, match=r"price list http.*, 'Standard_D2s_v5' in 'westeurope': HTTP 500"
+            Unavailable, match=r"price list http.*, 'Standard_D2s_v5' in 'westeurope', USD: HTTP 500"
         ):
             await shop.prices.rates(*WHERE)
         await azure.set_prices_mode("ok")
@@ -284,6 +284,31 @@ class TestKeeping:
         canned.now += module.GOOD_FOR
         assert await canned.prices.rates(*WHERE) == Rates("USD", 0.115)
         assert len(caplog.records) == 2
+
+    async def test_who_can_have_an_older_price_does_not_wait_long_for_a_fresh_one(
+        self, azure: SimulatedAzure, shop: Shop, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(module, "PATIENCE", 0.05)
+        await shop.ledger.keep_price(OFFER, OLD)
+        await azure.set_prices_mode("hang")
+        assert await shop.prices.rates(*WHERE) == OLD.rates
+        await azure.set_prices_mode("ok")
+
+        async def fresh() -> bool:
+            return await shop.prices.rates(*WHERE) == Rates("USD", 0.1152, 0.2072)
+
+        await eventually(fresh)
+        assert len(azure.prices.requests) == 3
+
+    async def test_an_older_price_is_remembered_without_the_ledger(
+        self, service: Canned, canned: Shop
+    ) -> None:
+        service.answer(reply(row()), said(403))
+        await canned.prices.rates(*WHERE)
+        canned.ledger._prices.clear()
+        canned.now += module.GOOD_FOR
+        assert await canned.prices.rates(*WHERE) == Rates("USD", 0.115)
+        assert len(service.requests) == 2
 
     async def test_that_there_was_none_is_no_price_to_fall_back_on(
         self, service: Canned, canned: Shop
