@@ -5,11 +5,11 @@ Prices come from outside and are an extra: a cost that cannot be told in time is
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from shared.domain.ids import VmId
-from shared.domain.malformed import Malformed
+from shared.domain.malformed import Malformed, shown
 from shared.domain.money import Amount, Cost, Rates, bounds, cost_of, episode_cost, listed
 from shared.domain.observations import Model
 from shared.domain.records import Episode, Record
@@ -33,17 +33,15 @@ class Costs:
     _failing: bool = field(default=False, init=False)
     """Whether the last prices could not be had, which has been said."""
 
-    async def of(self, records: Iterable[Record]) -> dict[VmId, Cost]:
+    async def of(self, records: Sequence[Record]) -> dict[VmId, Cost]:
         """The costs of VMs that are Stopped. Of others there are none, and of those whose price is not to be had."""
-        stopped = [record for record in records if record.power_state is PowerState.STOPPED]
-        hourly = await self._hourly({record.model for record in stopped})
-        now = self.now()
-        costs = {
-            record.vm: cost_of(record, hourly[record.model], now)
-            for record in stopped
-            if record.model in hourly
+        models = {record.model for record in records if record.power_state is PowerState.STOPPED}
+        hourly, now = await self._hourly(models), self.now()
+        return {
+            record.vm: cost
+            for record in records
+            if record.model in hourly and (cost := cost_of(record, hourly[record.model], now))
         }
-        return {vm: cost for vm, cost in costs.items() if cost}
 
     async def of_life(
         self, record: Record, episodes: Sequence[Episode]
@@ -67,8 +65,7 @@ class Costs:
             if place is None or place in rates
         }
 
-    async def _rates(self, places: Iterable[tuple[str, str]]) -> Mapping[tuple[str, str], Rates]:
-        places = list(places)
+    async def _rates(self, places: Collection[tuple[str, str]]) -> Mapping[tuple[str, str], Rates]:
         answers = await asyncio.gather(*(self._ask(*place) for place in places))
         faults = [answer for answer in answers if not isinstance(answer, Rates)]
         if faults and not self._failing:
@@ -84,6 +81,6 @@ class Costs:
             async with asyncio.timeout(WITHIN):
                 return await self.prices().rates(location, size) or Rates(self.currency)
         except TimeoutError:
-            return Unavailable(f"price of {size} in {location}: not within {WITHIN:g} s")
+            return Unavailable(f"price of {shown(size)} in {shown(location)}: not within {WITHIN:g} s")
         except (PortError, Malformed) as fault:
             return fault

@@ -106,7 +106,7 @@ async def test_what_comes_late_is_left_out(
     small, large = stopped(), stopped(LARGE)
     told = await costs_by(Stuck({SMALL: Rates("EUR", 0.1)})).of([small, large])
     assert set(told) == {small.vm}
-    assert "price of Standard_E8s_v5 in northeurope: not within 0.01 s" in caplog.text
+    assert "price of 'Standard_E8s_v5' in 'northeurope': not within 0.01 s" in caplog.text
 
 
 async def test_a_fault_of_ours_is_no_missing_price(prices: MemoryPrices) -> None:
