@@ -51,7 +51,8 @@ async def vms(req: func.HttpRequest) -> func.HttpResponse:
     """The VMs that are known, by page."""
     app = bootstrap.app()
     query = api.read_query(req.params, app.settings.subscriptions)
-    return _json(HTTPStatus.OK, api.page(await app.ledger.page(query)))
+    found = await app.ledger.page(query)
+    return _json(HTTPStatus.OK, api.page(found, await app.costs.of(found.records)))
 
 
 @blueprint.function_name("vm")
@@ -66,7 +67,9 @@ async def vm(req: func.HttpRequest) -> func.HttpResponse:
     stored = await app.ledger.latest(named)
     if stored is None:
         return _problem(HTTPStatus.NOT_FOUND, f"no record of {named}: no signal or sweep has named it yet")
-    return _json(HTTPStatus.OK, api.vm(stored.record, await app.ledger.history(named, api.HISTORY)))
+    history = await app.ledger.history(named, api.HISTORY)
+    cost, spent = await app.costs.of_life(stored.record, history.episodes)
+    return _json(HTTPStatus.OK, api.vm(stored.record, history, cost, spent))
 
 
 def _json(status: HTTPStatus, body: str) -> func.HttpResponse:

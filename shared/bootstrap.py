@@ -13,9 +13,10 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 from shared.attempts import Attempts
+from shared.costs import Costs
 from shared.domain.durations import words
 from shared.domain.policy import Channel
-from shared.ports import Attempt, Ledger, Look, Notices, PortError, Query, Queue
+from shared.ports import Attempt, Ledger, Look, Notices, PortError, PriceCache, Prices, Query, Queue
 from shared.requests import Requests
 from shared.settings import SettingError, Settings
 from shared.watch import Watch
@@ -40,6 +41,7 @@ class App:
     ledger: Ledger
     looks: Queue[Look]
     deallocations: Queue[Attempt]
+    costs: Costs
 
 
 def now() -> datetime:
@@ -76,7 +78,8 @@ def app() -> App:
         now=now,
         keep_caller_name=settings.keep_caller_name,
     )
-    return App(settings, watch, Attempts(watch, vms), Requests(watch), ledger, looks, deallocations)
+    costs = Costs(prices=cache(lambda: _prices(settings, ledger)), currency=settings.currency, now=now)
+    return App(settings, watch, Attempts(watch, vms), Requests(watch), ledger, looks, deallocations, costs)
 
 
 async def health() -> dict[str, object]:
@@ -149,3 +152,9 @@ def _notices(channel: Channel, settings: Settings, credential: "AsyncTokenCreden
     from shared.adapters.log import LogNotices
 
     return LogNotices()
+
+
+def _prices(settings: Settings, kept: PriceCache) -> Prices:
+    from shared.adapters.prices import RetailPrices
+
+    return RetailPrices(kept, currency=settings.currency, endpoint=settings.prices_endpoint, clock=now)

@@ -6,6 +6,7 @@ leaves one with it alone. Short hiccups are worth trying again at once; the rest
 """
 
 import asyncio
+import json
 import math
 import zlib
 from collections.abc import Awaitable, Callable, Mapping
@@ -13,6 +14,7 @@ from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from textwrap import shorten
 
+from azure.core import AsyncPipelineClient
 from azure.core.exceptions import (
     AzureError,
     ClientAuthenticationError,
@@ -24,8 +26,11 @@ from azure.core.exceptions import (
     ServiceResponseError,
     ServiceResponseTimeoutError,
 )
+from azure.core.pipeline.policies import UserAgentPolicy
 from azure.core.pipeline.transport import AioHttpTransport
+from azure.core.rest import AsyncHttpResponse, HttpRequest
 
+from shared.domain.malformed import Malformed, shown
 from shared.ports import PortError, Refused, Throttled, Unavailable
 
 PAUSES = (0.3, 0.9)
@@ -36,6 +41,8 @@ LONGEST_RETRY_AFTER = timedelta(hours=1)
 
 _PASSING = {500, 502, 503, 504}
 
+type Client = AsyncPipelineClient[HttpRequest, AsyncHttpResponse]
+
 
 def transport(address: str, *, connect_seconds: float, read_seconds: float) -> AioHttpTransport:
     """A transport with its own session and short timeouts; a proxy of the environment is not for loopback."""
@@ -44,6 +51,31 @@ def transport(address: str, *, connect_seconds: float, read_seconds: float) -> A
         read_timeout=read_seconds,
         use_env_settings=not address.startswith("http:"),
     )
+
+
+def plain_client(address: str, *, connect_seconds: float, read_seconds: float) -> Client:
+    """A client for a service that has no SDK and asks for no token: no retries, no redirects, no log."""
+    return AsyncPipelineClient(
+        address,
+        transport=transport(address, connect_seconds=connect_seconds, read_seconds=read_seconds),
+        policies=[UserAgentPolicy(base_user_agent="stopgap")],
+    )
+
+
+async def answer_to(request: HttpRequest, client: Client) -> AsyncHttpResponse:
+    """The answer to a request that is sent once, read to its end; `HttpResponseError` for any but a 2xx."""
+    response = await client.send_request(request)
+    if not 200 <= response.status_code < 300:
+        raise HttpResponseError(response=response)
+    return response
+
+
+def read_json(response: AsyncHttpResponse, whose: str) -> object:
+    """The JSON of an answer that has been read. `Malformed` names whose answer it is that has none."""
+    try:
+        return json.loads(response.content)
+    except (ValueError, RecursionError):
+        raise Malformed(f"{whose}'s answer: expected JSON, got {shown(response.content)}") from None
 
 
 async def exchange[Answer](

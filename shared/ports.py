@@ -19,6 +19,7 @@ from typing import Protocol
 
 from shared.domain.actions import Entry
 from shared.domain.ids import ScaleSetId, VmId
+from shared.domain.money import Offer, Rates
 from shared.domain.observations import Gone, Observation
 from shared.domain.records import Episode, Notice, Record, Transition
 from shared.domain.states import PowerState
@@ -221,6 +222,38 @@ class Notices(Protocol):
 
     async def send(self, notice: Notice, record: Record) -> None:
         """Tell of a VM. Raises `NotNow` or `Refused`."""
+        ...
+
+
+class Prices(Protocol):
+    """Azure's list prices, in the operator's currency."""
+
+    async def rates(self, location: str, size: str) -> Rates | None:
+        """What VMs of a size cost in a region; None when Azure lists no price.
+
+        Raises `NotNow`, `Refused` or `Malformed`.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Fetched:
+    """What the price list said of an offer."""
+
+    rates: Rates | None
+    """None: that it lists no price."""
+    at: datetime
+
+
+class PriceCache(Protocol):
+    """Where fetched prices are kept. Both may raise `NotNow`, `Refused` or `Damaged`."""
+
+    async def price(self, offer: Offer) -> Fetched | None:
+        """What was last fetched of an offer; None when nothing ever was."""
+        ...
+
+    async def keep_price(self, offer: Offer, fetched: Fetched) -> None:
+        """Keep what was fetched, in the place of what was kept before."""
         ...
 
 

@@ -15,6 +15,7 @@ STORAGE = "AzureWebJobsStorage"
 PUBLIC_ARM = "https://management.azure.com"
 HIGHEST_CAP = 1000
 """The most deallocations an hour: who needs more wants something else than a safety net."""
+PUBLIC_PRICES = "https://prices.azure.com"
 _LOOPBACK = {"127.0.0.1", "localhost", "::1"}
 
 
@@ -48,6 +49,10 @@ class Settings:
     """The Event Grid custom topic that notices go to; None: to none."""
     webhook_url: str | None = field(repr=False)
     """The webhook that notices for people go to. Who knows it can post there: it is a secret."""
+    currency: str
+    """What costs are shown in, by its ISO 4217 code."""
+    prices_endpoint: str
+    """The Retail Prices API; the simulated Azure has another."""
     keep_caller_name: bool
     """Whether the name of who called ARM is kept, which is personal data; its object id always is."""
     unknown: tuple[str, ...]
@@ -73,6 +78,8 @@ class Settings:
             arm_endpoint=_read(env, "STOPGAP_ARM_ENDPOINT", PUBLIC_ARM),
             topic_endpoint=topic,
             webhook_url=webhook,
+            currency=_read(env, "STOPGAP_CURRENCY", "USD"),
+            prices_endpoint=_read(env, "STOPGAP_PRICES_ENDPOINT", PUBLIC_PRICES),
             keep_caller_name=_read(env, "STOPGAP_KEEP_CALLER", False),
             unknown=tuple(_unknown(env)),
         )
@@ -129,6 +136,13 @@ def webhook_url(text: str) -> str:
         ) from None
 
 
+def _currency(text: str) -> str:
+    code = text.strip().upper()
+    if not (len(code) == 3 and code.isascii() and code.isalpha()):
+        raise Malformed(f"expected a currency by its three letters, such as EUR, got {shown(text)}")
+    return code
+
+
 def endpoint(text: str, *, plain: bool = True) -> str:
     """An https address without a trailing slash.
 
@@ -158,6 +172,8 @@ VARIABLES: Mapping[str, Callable[[str], object]] = {
     "STOPGAP_ARM_ENDPOINT": endpoint,
     "STOPGAP_TOPIC_ENDPOINT": endpoint,
     "STOPGAP_WEBHOOK_URL": webhook_url,
+    "STOPGAP_CURRENCY": _currency,
+    "STOPGAP_PRICES_ENDPOINT": endpoint,
 }
 """Each variable, and how its text is read."""
 

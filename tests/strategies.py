@@ -8,6 +8,7 @@ from shared.domain.actions import Deallocation, Entry, Refusal, Stage, What
 from shared.domain.exemptions import Exemption
 from shared.domain.ids import VmId
 from shared.domain.malformed import Malformed
+from shared.domain.money import Rates
 from shared.domain.observations import Model
 from shared.domain.policy import TAGS, Channel
 from shared.domain.records import (
@@ -171,3 +172,5 @@ entries = st.builds(
     text=texts,
     rule=maybe_text,
 )
+prices = st.none() | st.floats(0.0001, 1e9)
+rates = st.builds(Rates, st.sampled_from(["EUR", "USD"]), prices, prices)

@@ -3,7 +3,7 @@
 from collections.abc import Collection, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import Any, Unpack
+from typing import Any, Literal, Unpack
 
 from local.azure.arm import Arm
 from local.azure.compute import Compute
@@ -15,6 +15,8 @@ from local.azure.life import Operation
 from local.azure.long_running import LongRunning
 from local.azure.model import Override, PowerState, VirtualMachine, VmOptions, VmSpec
 from local.azure.permissions import Permissions
+from local.azure.price_list import list_price
+from local.azure.prices import RetailPrices
 from local.azure.scale_set_routes import ScaleSetRoutes
 from local.azure.scale_sets import Mode, ScaleSet
 from local.azure.settings import CloudSettings
@@ -27,7 +29,7 @@ from local.azure.webhook import WebhookInbox, WebhookMessage
 
 
 class Cloud(Verbs, Steering):
-    """VMs, scale sets, event subscriptions, a custom topic, webhooks and ARM's answers.
+    """VMs, scale sets, event subscriptions, a custom topic, webhooks, a price list and ARM's answers.
 
     `settle()` waits for everything.
     """
@@ -59,6 +61,7 @@ class Cloud(Verbs, Steering):
         )
         self.topic = CustomTopic(slow_seconds=settings.slow_seconds)
         self.webhook = WebhookInbox(slow_seconds=settings.slow_seconds, clock=settings.clock)
+        self.prices = RetailPrices(slow_seconds=settings.slow_seconds)
 
     # What exists already
 
@@ -179,6 +182,10 @@ class Cloud(Verbs, Steering):
         """Make the webhooks of Teams and Slack work, fail, hang or be slow."""
         await self.webhook.set_mode(mode)
 
+    async def set_prices_mode(self, mode: EndpointMode) -> None:
+        """Make the price list work, fail, hang or be slow."""
+        await self.prices.set_mode(mode)
+
     async def settle(self) -> None:
         """Wait until all operations and all deliveries, retries included, have come to their end.
 
@@ -199,6 +206,7 @@ class Cloud(Verbs, Steering):
         await self.delivery.reset()
         await self.topic.reset()
         await self.webhook.reset()
+        await self.prices.reset()
         self.arm.reset()
 
     # The truth
@@ -217,6 +225,13 @@ class Cloud(Verbs, Steering):
         """Lower-case ids of the VMs that are settled at Stopped and have been for longer than grace."""
         now = self.settings.clock()
         return {key for key, vm in self.compute.vms.items() if vm.is_left_stopped(grace, now)}
+
+    @staticmethod
+    def list_price(
+        size: str, region: str, os: Literal["Linux", "Windows"] = "Linux", currency: str = "USD"
+    ) -> float:
+        """What the price list says an hour of a running VM costs. Raises ValueError for what is not on it."""
+        return list_price(size, region, os, currency)
 
     @property
     def topic_events(self) -> list[dict[str, Any]]:

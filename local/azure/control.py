@@ -18,6 +18,8 @@
 | `POST /_sim/topic/mode` | `mode` (ok, fail, hang, slow) | `{}` |
 | `GET /_sim/webhook` | | `{"mode", "messages": [{"at", "flavour", "body"}]}` |
 | `POST /_sim/webhook/mode` | `mode` (ok, fail, hang, slow) | `{}` |
+| `GET /_sim/prices` | | `{"mode", "requests": [...]}` with the query of each |
+| `POST /_sim/prices/mode` | `mode` (ok, fail, hang, slow) | `{}` |
 | `POST /_sim/subscriptions` | what `Cloud.subscribe` takes, by name | 201 `{}`, 400 if the handshake fails |
 | `GET /_sim/dead-letters` | | `{"dead_letters": [...]}` |
 | `POST /_sim/operation-seconds` | `seconds` or null, of the operations to come | `{}` |
@@ -78,6 +80,8 @@ def control_routes(cloud: Cloud) -> list[web.RouteDef]:
         ("POST", "/_sim/topic/mode", control.set_topic_mode),
         ("GET", "/_sim/webhook", control.show_webhook),
         ("POST", "/_sim/webhook/mode", control.set_webhook_mode),
+        ("GET", "/_sim/prices", control.show_prices),
+        ("POST", "/_sim/prices/mode", control.set_prices_mode),
         ("POST", "/_sim/subscriptions", control.subscribe),
         ("GET", "/_sim/dead-letters", control.list_dead_letters),
         ("POST", "/_sim/operation-seconds", control.set_operation_seconds),
@@ -170,6 +174,14 @@ class _Control:
 
     async def set_webhook_mode(self, request: web.Request) -> web.Response:
         await self._cloud.set_webhook_mode(**await _body(request))
+        return web.json_response({})
+
+    async def show_prices(self, _request: web.Request) -> web.Response:
+        prices = self._cloud.prices
+        return web.json_response({"mode": prices.mode, "requests": prices.requests})
+
+    async def set_prices_mode(self, request: web.Request) -> web.Response:
+        await self._cloud.set_prices_mode(**await _body(request))
         return web.json_response({})
 
     async def subscribe(self, request: web.Request) -> web.Response:

@@ -8,6 +8,7 @@ from aiohttp import web
 from local.azure import webhook
 from local.azure.cloud import Cloud
 from local.azure.control import control_routes
+from local.azure.prices import PATH as PRICES
 from local.azure.settings import CloudOptions, CloudSettings
 from local.azure.webhook import FlavourName
 
@@ -18,7 +19,7 @@ class SimulatedAzure(Cloud):
     """An Azure to talk to over HTTP, while used as an async context manager.
 
     ARM is at `url`, a custom topic of any name at `topic_url(name)`, a chat's webhook at `webhook_url(flavour)`, the
-    controls are at `url/_sim`.
+    price list at `prices_url`, the controls are at `url/_sim`.
     The options are the fields of `CloudSettings`; port 0 is any free one. Entering raises OSError if the port is taken.
     """
 
@@ -32,6 +33,7 @@ class SimulatedAzure(Cloud):
         app.add_routes(control_routes(self))
         app.router.add_post("/topics/{name}/api/events", self.topic.receive)
         app.add_routes(self.webhook.routes())
+        app.router.add_get(PRICES, self.prices.answer)
         app.router.add_route("*", "/{path:.*}", self.arm.handle)
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=_SHUTDOWN_SECONDS)
         await self._runner.setup()
@@ -68,3 +70,8 @@ class SimulatedAzure(Cloud):
     def webhook_url(self, flavour: FlavourName) -> str:
         """A Workflows webhook of Teams, or an incoming webhook of Slack: `teams` or `slack`."""
         return f"{self.url}{webhook.address(flavour)}"
+
+    @property
+    def prices_url(self) -> str:
+        """The endpoint of the Retail Prices API."""
+        return self.url

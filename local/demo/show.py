@@ -52,27 +52,61 @@ class Screen:
     def flagged(self, vms: Sequence[Vm]) -> None:
         """The table at the end."""
         table = Table(title=f"{len(vms)} VMs left Stopped, still billed", title_justify="left", expand=True)
-        for column in ("VM", "resource group", "size", "since (UTC)", "cause", "reason"):
-            table.add_column(column, no_wrap=column == "VM", ratio=3 if column == "reason" else None)
-        for vm in sorted(vms, key=lambda vm: str(vm["name"])):
+        for column in ("VM", "resource group", "size", "a month", "since (UTC)", "reason"):
+            table.add_column(
+                column,
+                no_wrap=column in {"VM", "a month"},
+                justify="right" if column == "a month" else "left",
+                ratio=3 if column == "reason" else None,
+            )
+        for vm in sorted(vms, key=lambda vm: (-_most(vm), str(vm["name"]))):
             table.add_row(
                 Text(vm["name"]),
                 Text(vm["resource_group"]),
                 Text(vm["size"] or "unknown"),
+                Text(_amount(_monthly(vm))),
                 Text(
                     _moment(vm["since"]) if vm["since_source"] != "observed" else f"≥ {_moment(vm['since'])}"
                 ),
-                Text(_cause(vm)),
                 Text(vm["reason"]),
             )
         self._console.print()
         self._console.print(table if vms else "No VM is left Stopped.")
+        if vms:
+            self.line(total(vms))
 
     def _told(self, who: str, style: str, vm: str, what: Text) -> None:
         line = Text.assemble(
             (f"{datetime.now(UTC):%H:%M:%S}  ", "dim"), (f"{who}  ", style), f"{vm:<10} ", what
         )
         self._console.print(line, soft_wrap=True)
+
+
+def total(vms: Sequence[Vm]) -> str:
+    """What VMs left Stopped cost together in a month."""
+    costs = [vm["cost"] for vm in vms if vm["cost"] and None not in vm["cost"]["monthly"].values()]
+    unknown = f" (and {len(vms) - len(costs)} whose cost is not known)" if len(costs) < len(vms) else ""
+    if not costs:
+        return "What they cost is not known."
+    together = {bound: sum(cost["monthly"][bound] for cost in costs) for bound in ("lower", "upper")}
+    currency = costs[0]["currency"]
+    return f"Left as they are, they cost {_amount(together)} {currency} a month by list prices{unknown}."
+
+
+def _monthly(vm: Vm) -> Mapping[str, float | None]:
+    return vm["cost"]["monthly"] if vm["cost"] else {}
+
+
+def _most(vm: Vm) -> float:
+    """The most that a VM may cost in a month; 0 where that is not known."""
+    return max((bound for bound in _monthly(vm).values() if bound is not None), default=0.0)
+
+
+def _amount(bounds: Mapping[str, float | None]) -> str:
+    lower, upper = bounds.get("lower"), bounds.get("upper")
+    if lower is None or upper is None:
+        return f"≥ {lower:,.2f}" if lower else f"≤ {upper:,.2f}" if upper else "not known"
+    return f"{lower:,.2f}" if lower == upper else f"{lower:,.2f} – {upper:,.2f}"
 
 
 def _sentence(vm: Vm, before: tuple[str, bool, bool] | None) -> Text:
@@ -91,14 +125,6 @@ def _sentence(vm: Vm, before: tuple[str, bool, bool] | None) -> Text:
 
 def _notified(vm: Vm) -> bool:
     return bool(vm["flag"] and vm["flag"]["notified_at"])
-
-
-def _cause(vm: Vm) -> str:
-    cause = vm["cause"]
-    if cause is None:
-        return "unknown"
-    operation = str(cause["operation"]).removeprefix("Microsoft.Compute/virtualMachines/")
-    return f"{cause['actor'].replace('_', ' ')}: {operation}"
 
 
 def _moment(at: str) -> str:

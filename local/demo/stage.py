@@ -69,6 +69,7 @@ async def stage(*, grace: timedelta, host: str, port: int) -> AsyncIterator[Stag
             "STOPGAP_GRACE": f"{int(grace.total_seconds())}s",
             "STOPGAP_ARM_ENDPOINT": azure.url,
             "STOPGAP_TOPIC_ENDPOINT": azure.topic_url(),
+            "STOPGAP_PRICES_ENDPOINT": azure.prices_url,
         }
         app: CoreToolsProcess | HostProcess
         if host == "func":

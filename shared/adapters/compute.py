@@ -1,6 +1,5 @@
 """Azure Resource Manager, on azure-mgmt-compute: VMs are looked at, and deallocated."""
 
-import json
 from typing import TYPE_CHECKING, cast
 
 from azure.core.exceptions import AzureError, HttpResponseError
@@ -12,7 +11,7 @@ from azure.mgmt.core.policies import AsyncARMChallengeAuthenticationPolicy
 from shared.domain.ids import VmId
 from shared.domain.malformed import Malformed, shown
 from shared.domain.observations import Gone, Observation, read_vm
-from shared.exchange import exchange, port_error, transport
+from shared.exchange import exchange, port_error, read_json, transport
 from shared.ports import Busy, Clock, PortError, Refused
 from shared.settings import PUBLIC_ARM
 from shared.settings import endpoint as checked
@@ -210,10 +209,7 @@ def _not_deallocated(vm: VmId, error: AzureError | TimeoutError) -> PortError:
 
 
 def _vm_body(response: AsyncHttpResponse) -> object:
-    try:
-        body = json.loads(response.content)
-    except (ValueError, RecursionError):
-        raise Malformed(f"ARM's answer: expected JSON, got {shown(response.content)}") from None
+    body = read_json(response, "ARM")
     # Read as a VM, an object of another kind would be one without a power state: unknown, not wrong.
     if not isinstance(body, dict) or "properties" not in body:
         raise Malformed(f"ARM's answer: expected a VM with its `properties`, got {shown(body)}")

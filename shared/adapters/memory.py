@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING
 from shared.adapters import cursor, last_listed
 from shared.domain.cap import drawn_by
 from shared.domain.ids import ScaleSetId, VmId
+from shared.domain.money import Offer, Rates
 from shared.domain.observations import Gone, Observation
 from shared.domain.records import Episode, Notice, Record, Transition
 from shared.domain.states import PowerState, ProvisioningState, Reading
-from shared.ports import Change, Clock, Conflict, History, Page, PortError, Query, Stored
+from shared.ports import Change, Clock, Conflict, Fetched, History, Page, PortError, Query, Stored
 
 if TYPE_CHECKING:
     from shared.domain.actions import Entry
@@ -26,7 +27,7 @@ LONGEST_DELAY = timedelta(days=6)
 
 
 class MemoryLedger:
-    """Port `Ledger`."""
+    """Ports `Ledger` and `PriceCache`."""
 
     def __init__(self) -> None:
         self._stored: dict[VmId, Stored] = {}
@@ -34,6 +35,7 @@ class MemoryLedger:
         self._episodes: dict[VmId, dict[datetime, Episode]] = {}
         self._entries: dict[VmId, dict[tuple[datetime, int], Entry]] = {}
         self._drawn: tuple[datetime, ...] = ()
+        self._prices: dict[Offer, Fetched] = {}
         self._saves = 0
 
     async def latest(self, vm: VmId) -> Stored | None:
@@ -102,6 +104,16 @@ class MemoryLedger:
     async def check(self) -> None:
         """Nothing can prevent its use."""
 
+    async def price(self, offer: Offer) -> Fetched | None:
+        """What was last fetched of an offer; None when nothing ever was."""
+        await asyncio.sleep(0)
+        return self._prices.get(offer)
+
+    async def keep_price(self, offer: Offer, fetched: Fetched) -> None:
+        """Keep what was fetched, in the place of what was kept before."""
+        await asyncio.sleep(0)
+        self._prices[offer] = fetched
+
     def _asked_for(self, query: Query) -> Iterable[Record]:
         for stored in self._stored.values():
             record = stored.record
@@ -160,6 +172,24 @@ class MemoryNotices:
         if self.failure:
             raise self.failure
         self.sent.append((notice, record))
+
+
+class MemoryPrices:
+    """Port `Prices`: what `listed` holds for a location and size. An exception in it is raised."""
+
+    def __init__(self, listed: Mapping[tuple[str, str], Rates | Exception] | None = None) -> None:
+        self.listed: dict[tuple[str, str], Rates | Exception] = dict(listed or {})
+        self.asked: Counter[tuple[str, str]] = Counter()
+        """How often each was asked for."""
+
+    async def rates(self, location: str, size: str) -> Rates | None:
+        """What VMs of a size cost in a region."""
+        self.asked[location, size] += 1
+        await asyncio.sleep(0)
+        found = self.listed.get((location, size))
+        if isinstance(found, Exception):
+            raise found
+        return found
 
 
 class MemoryVms:

@@ -12,11 +12,15 @@ Rows of a VM, by row key:
 
 and one row for all, in a partition of its own, `cap`: when the deallocations of the last hour were sent.
 
+Partition `prices` has what was fetched from Azure's price list, by currency, region and size: `EUR!westeurope!…`.
+
 `!` is in no name and sorts before all that is, so rows come in the order of (group, name). Each row holds its
 value as JSON in `body`; the other columns are for filters and for people. All of one change is one entity-group
 transaction, which Azure does as a whole or not at all.
 """
 
+import hashlib
+import re
 import sys
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
@@ -35,9 +39,10 @@ from shared.domain.actions import Entry, What
 from shared.domain.cap import drawn_by
 from shared.domain.ids import ScaleSetId, VmId
 from shared.domain.malformed import shown
+from shared.domain.money import Offer
 from shared.domain.records import Episode, Record, Transition
 from shared.exchange import error_code
-from shared.ports import Change, Conflict, Damaged, History, Page, Query, Stored
+from shared.ports import Change, Conflict, Damaged, Fetched, History, Page, Query, Stored
 from shared.storage import ask, storage_transport
 
 if TYPE_CHECKING:
@@ -58,6 +63,8 @@ _INDEXES: Mapping[str, Callable[[Record], bool]] = {
     "parked": lambda record: record.parked,
 }
 """The further rows that hold the record, each there exactly while this is true of it."""
+PRICES = "prices"
+"""The partition of prices; those of VMs are named after subscriptions, which are GUIDs."""
 
 _MOST_ROWS = 1000
 """Azure answers a query with at most so many rows at once."""
@@ -90,7 +97,7 @@ def open_ledger(
 
 
 class TableLedger:
-    """Port `Ledger`: a read is one request, and so is a save."""
+    """Ports `Ledger` and `PriceCache`: a read is one request, and so is a save."""
 
     def __init__(self, service: TableServiceClient) -> None:
         """Take over a client that leaves retries to us."""
@@ -99,7 +106,7 @@ class TableLedger:
 
     async def latest(self, vm: VmId) -> Stored | None:
         """One point read."""
-        row = await self._ask(f"read of {vm}", partial(self._read, vm))
+        row = await self._ask(f"read of {vm}", partial(self._read, vm.subscription, _key("vm", vm)))
         return Stored(_value(row, Record), str(row.metadata["etag"])) if row else None
 
     async def save(self, change: Change, previous: Stored | None) -> Stored:
@@ -152,7 +159,7 @@ class TableLedger:
     async def draw(self, now: datetime, most: int) -> datetime | None:
         """A point read and a conditional write, both again if somebody else draws at the same time."""
         for _ in range(DRAWS):
-            row = await self._ask("read of the cap", partial(self._read_row, *_CAP))
+            row = await self._ask("read of the cap", partial(self._read, *_CAP))
             drawn = _value(row, _Drawn).at if row else ()
             kept, free_at = drawn_by(drawn, now, most)
             if free_at:
@@ -168,6 +175,17 @@ class TableLedger:
         """Make the table unless it is there, and read from it: a right that is missing shows."""
         await ask(f"table {TABLE}, make it", partial(self._service.create_table_if_not_exists, TABLE))
         await self._find("check", "a", "b", {}, limit=1)
+
+    async def price(self, offer: Offer) -> Fetched | None:
+        """One point read."""
+        row = await self._ask(f"read of the price of {offer}", partial(self._read, PRICES, _price_key(offer)))
+        return _value(row, Fetched) if row else None
+
+    async def keep_price(self, offer: Offer, fetched: Fetched) -> None:
+        """One upsert. Of two instances that fetched at the same time the later stands; both have the same."""
+        row = _columns(PRICES, _price_key(offer), fetched) | {"fetched_at": fetched.at}
+        keep = partial(self._table.upsert_entity, row, mode=UpdateMode.REPLACE)
+        await self._ask(f"save of the price of {offer}", keep)
 
     async def close(self) -> None:
         """End the connections; the ledger cannot be used afterwards."""
@@ -195,10 +213,7 @@ class TableLedger:
             rows += [row async for row in page]
         return rows[:limit]
 
-    async def _read(self, vm: VmId) -> TableEntity | None:
-        return await self._read_row(vm.subscription, _key("vm", vm))
-
-    async def _read_row(self, partition: str, key: str) -> TableEntity | None:
+    async def _read(self, partition: str, key: str) -> TableEntity | None:
         try:
             return await self._table.get_entity(partition, key)
         except ResourceNotFoundError as error:
@@ -292,6 +307,17 @@ def _key(kind: str, vm: VmId) -> str:
     return f"{kind}!{vm.resource_group}!{vm.name}"
 
 
+def _price_key(offer: Offer) -> str:
+    return "!".join(_safe(part) for part in (offer.currency, offer.location, offer.size))
+
+
+def _safe(text: str) -> str:
+    """A text as a part of a row key: itself, as Azure's own names are, or the hash of one that a key cannot hold."""
+    if re.fullmatch(r"[\w.-]{1,90}", text, re.ASCII):
+        return text
+    return hashlib.sha256(text.encode(errors="surrogatepass")).hexdigest()
+
+
 def _end(prefix: str) -> str:
     """The first text after all those with this prefix."""
     return prefix[:-1] + chr(ord(prefix[-1]) + 1)
@@ -303,12 +329,7 @@ def _stamp(at: datetime) -> str:
 
 
 def _row(key: str, value: Record | Transition | Episode | Entry) -> Columns:
-    row: Columns = {
-        "PartitionKey": value.vm.subscription,
-        "RowKey": key,
-        "body": msgspec.json.encode(value).decode(),
-        "schema": SCHEMA,
-    }
+    row = _columns(value.vm.subscription, key, value)
     if isinstance(value, Record):
         row["power_state"] = value.power_state.value
         row["flagged"] = value.flag is not None
@@ -317,7 +338,18 @@ def _row(key: str, value: Record | Transition | Episode | Entry) -> Columns:
     return row
 
 
-def _value[Value: (Record, Transition, Episode, Entry, _Drawn)](row: TableEntity, of: type[Value]) -> Value:
+def _columns(partition: str, key: str, value: object) -> Columns:
+    return {
+        "PartitionKey": partition,
+        "RowKey": key,
+        "body": msgspec.json.encode(value).decode(),
+        "schema": SCHEMA,
+    }
+
+
+def _value[Value: (Record, Transition, Episode, Entry, Fetched, _Drawn)](
+    row: TableEntity, of: type[Value]
+) -> Value:
     try:
         return msgspec.json.decode(str(row.get("body")), type=of)
     except msgspec.MsgspecError as fault:

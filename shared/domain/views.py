@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 
 from shared.domain.actions import Deallocation, Entry, Refusal
 from shared.domain.exemptions import Exemption
+from shared.domain.money import Amount, Cost, amount_view, cost_view
 from shared.domain.records import Episode, Notice, NoticeKind, Record, Transition
 from shared.domain.signals import Cause
 
@@ -22,8 +23,8 @@ NOTICE_TYPES: Mapping[NoticeKind, str] = {
 """The CloudEvents type of each notice."""
 
 
-def vm_view(record: Record) -> dict[str, object]:
-    """The latest word on one VM."""
+def vm_view(record: Record, cost: Cost | None = None) -> dict[str, object]:
+    """The latest word on one VM, and what it costs: None when it is not Stopped or that could not be told."""
     return {
         "id": str(record.vm),
         "subscription": record.vm.subscription,
@@ -45,7 +46,7 @@ def vm_view(record: Record) -> dict[str, object]:
         "exemption": _exemption(record.exemption),
         "reason": record.reason,
         "observed_at": _time(record.observed_at),
-        "cost": None,  # not estimated yet
+        "cost": cost_view(cost),
     }
 
 
@@ -63,8 +64,11 @@ def transition_view(transition: Transition) -> dict[str, object]:
     }
 
 
-def episode_view(episode: Episode) -> dict[str, object]:
-    """A stretch of time spent Stopped and billed; `seen_at` tells it from the others of its VM."""
+def episode_view(episode: Episode, cost: Amount | None = None) -> dict[str, object]:
+    """A stretch of time spent Stopped and billed; `seen_at` tells it from the others of its VM.
+
+    Its cost is None while it lasts, or when it could not be told.
+    """
     return {
         "started_at": _time(episode.started_at),
         "started_source": episode.started_source.value,
@@ -76,6 +80,7 @@ def episode_view(episode: Episode) -> dict[str, object]:
         "ended_by": _cause(episode.ended_by),
         "hours": episode.hours,
         "by_stopgap": episode.by_stopgap,
+        "cost": amount_view(cost),
     }
 
 

@@ -1,11 +1,12 @@
 """The JSON of the HTTP API: queries in, answers and problems out."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 
-from shared.domain.ids import parse_subscription
+from shared.domain.ids import VmId, parse_subscription
 from shared.domain.malformed import Malformed, shown
+from shared.domain.money import Amount, Cost
 from shared.domain.records import Record
 from shared.domain.states import PowerState
 from shared.domain.views import entry_view, episode_view, transition_view, unsent_view, vm_view
@@ -65,18 +66,27 @@ def _limit(text: str | None) -> int:
     return int(text)
 
 
-def page(found: Page) -> str:
-    """The answer of `GET /vms`."""
-    return to_json({"vms": [vm_view(record) for record in found.records], "next": found.next})
+def page(found: Page, costs: Mapping[VmId, Cost]) -> str:
+    """The answer of `GET /vms`. A VM that has none in `costs` has no cost, or none that is known."""
+    vms = [vm_view(record, costs.get(record.vm)) for record in found.records]
+    return to_json({"vms": vms, "next": found.next})
 
 
-def vm(record: Record, history: History) -> str:
-    """The answer of `GET /vms/{subscription}/{resource_group}/{name}`."""
+def vm(record: Record, history: History, cost: Cost | None, spent: Sequence[Amount | None]) -> str:
+    """The answer of `GET /vms/{subscription}/{resource_group}/{name}`.
+
+    Args:
+        record: The latest word on the VM.
+        history: Its life.
+        cost: What it costs now.
+        spent: What each of the episodes cost.
+    """
+    episodes = [episode_view(*each) for each in zip(history.episodes, spent, strict=True)]
     return to_json(
-        vm_view(record)
+        vm_view(record, cost)
         | {
             "transitions": [transition_view(transition) for transition in history.transitions],
-            "episodes": [episode_view(episode) for episode in history.episodes],
+            "episodes": episodes,
             "actions": [entry_view(entry) for entry in history.entries],
             "unsent": [unsent_view(notice) for notice in record.outbox],
         }

@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 
 from function_app import app
+from local.azure.price_list import list_price
+from shared.domain.money import Amount, Cost, cost_view
 from shared.domain.views import NOTICE_TYPES
 from shared.settings import STORAGE, VARIABLES, Settings
 from shared.watch import Outcome
@@ -41,6 +43,13 @@ def test_the_example_settings_are_good() -> None:
 def test_every_count_is_documented() -> None:
     documented = set(re.findall(r"^\| `(\w+)` \|", text("docs/operations.md"), re.MULTILINE))
     assert documented == set(Outcome)
+
+
+def test_the_cost_in_the_documentation_is_a_cost() -> None:
+    (example,) = re.findall(r"```json\n(.*?)```", text("docs/costs.md"), re.DOTALL)
+    size = ("Standard_E8s_v5", "westeurope")
+    amount = Amount("USD", list_price(*size, "Linux"), list_price(*size, "Windows"))
+    assert json.loads(example) == cost_view(Cost(amount, amount.times(10)))
 
 
 def test_every_notice_is_documented() -> None:

@@ -69,11 +69,15 @@ async def test_by_hand() -> None:
         async def found() -> object:
             return (await run(flagged))["vms"]
 
+        async def cost() -> object:
+            return (await run(one))["cost"]
+
         async def told() -> object:
             return (await run(topic))["events"]
 
         await eventually(found, within=60)
         assert [vm["name"] for vm in (await run(stopped))["vms"]] == ["vm-001"]
         assert (await run(one))["cause"]["actor"] == "guest"
+        assert await eventually(cost)
         assert (await run(health))["status"] == "ok"
         await eventually(told)

@@ -3,7 +3,7 @@ from datetime import timedelta
 import pytest
 
 from shared.domain.policy import Channel, Mode
-from shared.settings import PUBLIC_ARM, SettingError, Settings, Storage
+from shared.settings import PUBLIC_ARM, PUBLIC_PRICES, SettingError, Settings, Storage
 
 SUBSCRIPTION = "00000000-0000-4000-8000-000000000001"
 OTHER = "00000000-0000-4000-8000-000000000002"
@@ -20,6 +20,7 @@ def test_the_least_that_is_needed() -> None:
     assert settings.storage == Storage(connection_string="UseDevelopmentStorage=true")
     assert (settings.policy.mode, settings.policy.grace) == (Mode.NOTIFY, timedelta(minutes=15))
     assert (settings.arm_endpoint, settings.topic_endpoint, settings.unknown) == (PUBLIC_ARM, None, ())
+    assert (settings.currency, settings.prices_endpoint) == ("USD", PUBLIC_PRICES)
 
 
 def test_all_there_is() -> None:
@@ -32,6 +33,8 @@ def test_all_there_is() -> None:
             "STOPGAP_GRACE": "45m",
             "STOPGAP_ARM_ENDPOINT": "https://management.chinacloudapi.cn/",
             "STOPGAP_TOPIC_ENDPOINT": "http://127.0.0.1:7080/topics/t/api/events",
+            "STOPGAP_CURRENCY": " eur ",
+            "STOPGAP_PRICES_ENDPOINT": "http://127.0.0.1:7080/",
         }
     )
     assert settings.subscriptions == (SUBSCRIPTION, OTHER)
@@ -39,6 +42,7 @@ def test_all_there_is() -> None:
     assert settings.storage.client_id == "client"
     assert (settings.policy.mode, settings.policy.grace) == (Mode.OBSERVE, timedelta(minutes=45))
     assert settings.arm_endpoint == "https://management.chinacloudapi.cn"
+    assert (settings.currency, settings.prices_endpoint) == ("EUR", "http://127.0.0.1:7080")
 
 
 @pytest.mark.parametrize(
@@ -67,6 +71,10 @@ def test_all_there_is() -> None:
             "STOPGAP_ARM_ENDPOINT is malformed: expected an https",
         ),
         ({"STOPGAP_ARM_ENDPOINT": "http://10.0.0.1"}, "STOPGAP_ARM_ENDPOINT is malformed: expected an https"),
+        ({"STOPGAP_CURRENCY": "EURO"}, "STOPGAP_CURRENCY is malformed: expected a currency .* got 'EURO'"),
+        ({"STOPGAP_CURRENCY": "€"}, "STOPGAP_CURRENCY is malformed: expected a currency"),
+        ({"STOPGAP_CURRENCY": "ÄÖÜ"}, "STOPGAP_CURRENCY is malformed: expected a currency"),
+        ({"STOPGAP_PRICES_ENDPOINT": "prices"}, "STOPGAP_PRICES_ENDPOINT is malformed: expected an https"),
         ({"STOPGAP_TOPIC_ENDPOINT": "http://[x"}, "STOPGAP_TOPIC_ENDPOINT is malformed: expected an https"),
         ({"AzureWebJobsStorage": ""}, "AzureWebJobsStorage is missing: expected a connection string"),
         ({"AzureWebJobsStorage": ""} | dict(list(URIS.items())[:1]), "AzureWebJobsStorage is missing"),

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta, timezone
 import pytest
 from hypothesis import given
 
+from shared.domain.money import Amount, Cost
 from shared.domain.policy import Policy
 from shared.domain.records import Episode, Notice, NoticeKind, Record, Transition
 from shared.domain.transitions import KINDS
@@ -150,6 +151,7 @@ def test_an_episode_from_beginning_to_end(life: Life) -> None:
     begun = episode_view(life.episodes[minutes(1)])
     assert begun["cause"]
     assert (begun["ended_at"], begun["ended_as"], begun["ended_by"], begun["hours"]) == (None,) * 4
+    assert begun["cost"] is None
 
     life.see(look("deallocated", minutes(90)), event("deallocated", minutes(90)))
     ended = episode_view(life.episodes[minutes(1)])
@@ -161,6 +163,18 @@ def test_an_episode_from_beginning_to_end(life: Life) -> None:
         "deallocated",
         1.5,
     )
+
+
+def test_what_a_vm_and_an_episode_cost(life: Life) -> None:
+    amount = Amount("EUR", 0.1, None)
+    assert vm_view(life.now, Cost(amount, amount.times(2)))["cost"] == {
+        "currency": "EUR",
+        "hourly": {"lower": 0.1, "upper": None},
+        "monthly": {"lower": 73.0, "upper": None},
+        "so_far": {"lower": 0.2, "upper": None},
+    }
+    shown = episode_view(life.episodes[minutes(1)], amount)
+    assert shown["cost"] == {"currency": "EUR", "lower": 0.1, "upper": None}
 
 
 def test_a_notice_is_a_cloud_event(life: Life) -> None:

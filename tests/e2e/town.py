@@ -26,6 +26,7 @@ def settings_for(storage: str, azure: SimulatedAzure) -> dict[str, str]:
         "STOPGAP_GRACE": "2s",
         "STOPGAP_ARM_ENDPOINT": azure.url,
         "STOPGAP_TOPIC_ENDPOINT": azure.topic_url(),
+        "STOPGAP_PRICES_ENDPOINT": azure.prices_url,
     }
 
 

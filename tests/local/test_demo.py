@@ -1,4 +1,5 @@
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 from rich.console import Console
@@ -6,7 +7,7 @@ from rich.console import Console
 from local.azure.server import SimulatedAzure
 from local.azure.settings import DEFAULT_SUBSCRIPTION
 from local.demo.command import difference, left_stopped
-from local.demo.show import Screen
+from local.demo.show import Screen, total
 
 
 def test_a_difference_is_told_in_either_direction() -> None:
@@ -30,6 +31,49 @@ async def test_the_truth_is_azures_own() -> None:
         )
         azure.add_vm(DEFAULT_SUBSCRIPTION, "rg", "freed", state="deallocated", since=long_ago)
         assert left_stopped(azure) == {left.lower()}
+
+
+def vm(name: str, lower: float | None, upper: float | None) -> dict[str, Any]:
+    return {
+        "name": name,
+        "resource_group": "rg",
+        "size": "Standard_D2s_v5",
+        "since": "2026-11-21T12:00:00Z",
+        "since_source": "event",
+        "reason": "Stopped.",
+        "cost": {"currency": "USD", "monthly": {"lower": lower, "upper": upper}},
+    }
+
+
+def test_the_dearest_comes_first_and_what_is_not_known_last(capsys: pytest.CaptureFixture[str]) -> None:
+    vms = [
+        vm("a", None, None),
+        vm("b", 50, 50),
+        vm("c", 40, 1060.5),
+        vm("d", 70, None),
+        vm("e", 0, 0) | {"cost": None},
+    ]
+    Screen(Console(width=120)).flagged(vms)
+    shown = capsys.readouterr().out
+    lines = [line.split("│") for line in shown.splitlines() if "│" in line]
+    assert [(line[1].strip(), line[4].strip()) for line in lines] == [
+        ("c", "40.00 – 1,060.50"),
+        ("d", "≥ 70.00"),
+        ("b", "50.00"),
+        ("a", "not known"),
+        ("e", "not known"),
+    ]
+    assert shown.splitlines()[-1] == (
+        "Left as they are, they cost 90.00 – 1,110.50 USD a month by list prices (and 3 whose cost is not known)."
+    )
+
+
+def test_a_total_of_nothing_known_is_not_known() -> None:
+    assert total([vm("a", None, None)]) == "What they cost is not known."
+    assert (
+        total([vm("a", 1, 1), vm("b", 2, 2)])
+        == "Left as they are, they cost 3.00 USD a month by list prices."
+    )
 
 
 def test_no_vm_left_stopped_is_said_in_words(capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,0 +1,86 @@
+"""What VMs left Stopped cost: for every page and notice that shows it.
+
+Prices come from outside and are an extra: a cost that cannot be told in time is left out, and nothing fails for it.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from shared.domain.ids import VmId
+from shared.domain.malformed import Malformed, shown
+from shared.domain.money import Amount, Cost, Rates, bounds, cost_of, episode_cost, listed
+from shared.domain.observations import Model
+from shared.domain.records import Episode, Record
+from shared.domain.states import PowerState
+from shared.ports import Clock, PortError, Prices, Unavailable
+
+log = logging.getLogger("stopgap.costs")
+
+WITHIN = 2.0
+"""Seconds that all prices of a page together may take."""
+
+
+@dataclass(slots=True)
+class Costs:
+    """Costs by list prices."""
+
+    prices: Callable[[], Prices]
+    """The price list, made when it is first needed."""
+    currency: str
+    now: Clock
+    _failing: bool = field(default=False, init=False)
+    """Whether the last prices could not be had, which has been said."""
+
+    async def of(self, records: Sequence[Record]) -> dict[VmId, Cost]:
+        """The costs of VMs that are Stopped. Of others there are none, and of those whose price is not to be had."""
+        models = {record.model for record in records if record.power_state is PowerState.STOPPED}
+        hourly, now = await self._hourly(models), self.now()
+        return {
+            record.vm: cost
+            for record in records
+            if record.model in hourly and (cost := cost_of(record, hourly[record.model], now))
+        }
+
+    async def of_life(
+        self, record: Record, episodes: Sequence[Episode]
+    ) -> tuple[Cost | None, list[Amount | None]]:
+        """The cost of a VM if it is Stopped, and those of its episodes; None where it is not to be had."""
+        if record.power_state is not PowerState.STOPPED and not episodes:
+            return None, []
+        hourly = (await self._hourly({record.model})).get(record.model)
+        if hourly is None:
+            return None, [None] * len(episodes)
+        return cost_of(record, hourly, self.now()), [episode_cost(each, hourly) for each in episodes]
+
+    async def _hourly(self, models: Iterable[Model]) -> dict[Model, Amount]:
+        """What VMs cost for an hour, without those whose price is not to be had. Each is asked for once."""
+        wanted = {model: listed(model) for model in models}
+        rates = await self._rates({place for place in wanted.values() if place})
+        unknown = Rates(self.currency)
+        return {
+            model: bounds(rates[place] if place else unknown, model)
+            for model, place in wanted.items()
+            if place is None or place in rates
+        }
+
+    async def _rates(self, places: Collection[tuple[str, str]]) -> Mapping[tuple[str, str], Rates]:
+        answers = await asyncio.gather(*(self._ask(*place) for place in places))
+        faults = [answer for answer in answers if not isinstance(answer, Rates)]
+        if faults and not self._failing:
+            log.warning("%d of %d prices not to be had: %s", len(faults), len(places), faults[0])
+        if places:
+            self._failing = bool(faults)
+        return {
+            place: answer for place, answer in zip(places, answers, strict=True) if isinstance(answer, Rates)
+        }
+
+    async def _ask(self, location: str, size: str) -> Rates | PortError | Malformed:
+        try:
+            async with asyncio.timeout(WITHIN):
+                return await self.prices().rates(location, size) or Rates(self.currency)
+        except TimeoutError:
+            return Unavailable(f"price of {shown(size)} in {shown(location)}: not within {WITHIN:g} s")
+        except (PortError, Malformed) as fault:
+            return fault
