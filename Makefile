@@ -5,7 +5,7 @@ BIN := .venv/bin
 CODE := function_app.py functions shared local tests
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
-.PHONY: help setup check format test test-long demo states requirements
+.PHONY: help setup check format test test-long race demo states requirements
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -26,8 +26,12 @@ format: setup ## format the code, and mend what the linter can
 test: setup ## every test, on real parts
 	@$(BIN)/python -m pytest
 
-test-long: setup ## 20,000 lives of a VM, other ones each time, against the truth (a few minutes)
-	@$(BIN)/python -m pytest tests/domain/test_true_life.py --hypothesis-profile=long --timeout=0
+test-long: setup ## 20,000 lives of a VM and of its deallocations, other ones each time (some minutes)
+	@$(BIN)/python -m pytest tests/domain/test_true_life.py tests/domain/test_decision_properties.py \
+		--hypothesis-profile=long --timeout=0
+
+race: setup ## 1,000 starts race 1,000 deallocations (two minutes; RACES=...)
+	@$(BIN)/python -m pytest tests/e2e/test_race.py --races=$(or $(RACES),1000) --timeout=0
 
 demo: setup ## the story of a fleet on real parts (ONCE=1: end with it, HOST=func: with Core Tools, PORT=7071)
 	@$(BIN)/python -m local demo $(if $(ONCE),--once) $(if $(HOST),--host $(HOST)) $(if $(PORT),--port $(PORT))

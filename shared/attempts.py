@@ -1,9 +1,11 @@
 """The use case of function `deallocate`: one attempt to deallocate a VM.
 
-    begin (saved: nobody else attempts it now) ── look ── safety table ── cap ── ask Azure, once ── save what it said
+    begin (saved: nobody else attempts it now) ── look, safety table ── cap
+        ── look, safety table ── ask Azure, once ── save what it said
 
-Nothing but the cap's one write lies between the look and the asking, and a look that has grown old meanwhile is had
-again. Whatever dies on the way leaves an attempt that was begun: when its lease is over, looks tell what came of it.
+Nothing but one read of the ledger lies between the last look and the asking: the cap is drawn upon before, on the
+strength of a look that is then had again. Whatever dies on the way leaves an attempt that was begun: when its lease
+is over, looks tell what came of it.
 """
 
 import logging
@@ -94,7 +96,7 @@ class Attempts:
                     refused = forbidden(record, seen, policy, now, by=by, free_at=free_at)
                     return NotSent(closing.asked_at, closing.attempts, refused, free_at), seen
                 drawn = True
-            if self.watch.now() - seen.observed_at <= FRESH:
+            elif self.watch.now() - seen.observed_at <= FRESH:
                 return seen
 
     async def _sent(self, vm: VmId, closing: Deallocation, seen: Observation | Gone) -> Answer:
@@ -114,7 +116,7 @@ class Attempts:
                 unknown=isinstance(fault, Unavailable),
                 retry_after=fault.retry_after if isinstance(fault, NotNow) else None,
             )
-        return Accepted(asked_at, attempt, looked_at)
+        return Accepted(asked_at, attempt, looked_at, self.watch.now())
 
     def _again(self, closing: Deallocation, delay: timedelta) -> NotSent:
         return NotSent(closing.asked_at, closing.attempts, None, self.watch.now() + delay)

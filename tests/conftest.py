@@ -12,6 +12,10 @@ hypothesis.settings.register_profile("long", max_examples=20_000, deadline=None,
 hypothesis.settings.load_profile("stopgap")
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--races", type=int, default=120, help="how often a start races a deallocation")
+
+
 @pytest.fixture(scope="session")
 async def azurite() -> AsyncIterator[Azurite]:
     """A storage emulator that tests share: each keeps to its own names in it."""

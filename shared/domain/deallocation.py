@@ -17,7 +17,7 @@ from shared.domain.news import Accepted, Answer, Failed, NotSent
 from shared.domain.policy import Mode, Terms
 from shared.domain.records import FlagKind, Notice, NoticeKind, Record
 from shared.domain.safety import Case, Rule, passes, refusal
-from shared.domain.signals import Signal, Source
+from shared.domain.signals import Cause, Signal, Source
 from shared.domain.states import PowerState
 
 ATTEMPTS = 3
@@ -116,9 +116,9 @@ def answered(record: Record, answer: Answer, now: datetime) -> Record:
     if (closing.asked_at, closing.attempts) != (answer.asked_at, answer.attempt):
         return record
     match answer:
-        case Accepted(looked_at=looked_at):
-            closing = replace(closing, stage=Stage.ACCEPTED, looked_at=looked_at, accepted_at=now)
-            if closing.overtaken_at and closing.overtaken_at < looked_at - LAG:
+        case Accepted(looked_at=looked_at, at=at):
+            closing = replace(closing, stage=Stage.ACCEPTED, looked_at=looked_at, accepted_at=at)
+            if closing.overtaken_at and not _in_between(closing, closing.overtaken_at, closing.overtaken_by):
                 closing = replace(closing, overtaken_at=None, overtaken_by=None)
         case Failed():
             closing = _failed(closing, answer, now)
@@ -206,14 +206,23 @@ def _overtaken(
         return replace(closing, overtaken_at=record.observed_at)
     if signal is None or signal.leads_to is not PowerState.RUNNING:
         return closing
-    at = signal.cause.at
-    first = closing.looked_at or closing.try_at - LEASE
-    last = closing.accepted_at
-    if last and signal.cause.source is Source.EVENT:
-        last += LAG
-    if at < first - LAG or (last and at > last):
+    if not _in_between(closing, signal.cause.at, signal.cause):
         return closing
-    return replace(closing, overtaken_at=at, overtaken_by=signal.cause)
+    return replace(closing, overtaken_at=signal.cause.at, overtaken_by=signal.cause)
+
+
+def _in_between(closing: Deallocation, at: datetime, cause: Cause | None) -> bool:
+    """Whether a start lies between the look that an attempt relied on and Azure's answer, as far as these are known.
+
+    Args:
+        closing: The deallocation.
+        at: When the start was told, or seen.
+        cause: What told of it. A resource event marks an end, by Azure's clock; all else marks a beginning.
+    """
+    first, last = closing.looked_at or closing.try_at - LEASE, closing.accepted_at
+    if last and cause and cause.source is Source.EVENT:
+        last += LAG
+    return first - LAG <= at and (last is None or at <= last)
 
 
 def _outcome(closing: Deallocation, record: Record, now: datetime) -> Deallocation:

@@ -47,6 +47,8 @@ class Accepted:
     attempt: int
     looked_at: datetime
     """The look that the attempt relied on."""
+    at: datetime
+    """When Azure's answer came."""
 
 
 @dataclass(frozen=True, slots=True)

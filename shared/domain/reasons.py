@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 from shared.domain import phrases
 from shared.domain.actions import Deallocation, Stage
+from shared.domain.deallocation import CONFIRM_WITHIN
 from shared.domain.durations import words
 from shared.domain.phrases import moment
 from shared.domain.policy import Mode, Terms
@@ -151,12 +152,14 @@ def _progress(closing: Deallocation) -> str:
 
 def _closed(record: Record) -> str:
     """What a deallocation had to do with the state in which the VM now is."""
-    closing = record.deallocation
-    if closing is None or record.settled is None or closing.after_at != record.settled.seen_at:
+    closing, settled = record.deallocation, record.settled
+    if closing is None or settled is None or closing.ended_at is None:
         return ""
-    if closing.stage is Stage.CONFIRMED:
+    if closing.after_at == settled.seen_at and closing.stage is Stage.CONFIRMED:
         return f" Deallocated by Stopgap, asked for by {closing.asked_by or 'its mode'}."
-    return f" {_progress(closing)}" if closing.stage in {Stage.OVERTAKEN, Stage.UNCONFIRMED} else ""
+    told = closing.stage in {Stage.OVERTAKEN, Stage.UNCONFIRMED}
+    fresh = closing.asked_at <= settled.seen_at <= closing.ended_at + CONFIRM_WITHIN
+    return f" {_progress(closing)}" if told and fresh else ""
 
 
 def _quiet(terms: Terms) -> str:

@@ -138,7 +138,7 @@ newses = st.sampled_from(
         said(lambda now: Exempt(Exemption(now + timedelta(minutes=30), "keep", "ada"), "ada")),
         said(lambda _: Exempt(None, "ada")),
         said(lambda _: LookAsked("ada")),
-        on_an_attempt(lambda closing, now: Accepted(closing.asked_at, closing.attempts, now)),
+        on_an_attempt(lambda closing, now: Accepted(closing.asked_at, closing.attempts, now, now)),
         on_an_attempt(lambda closing, now: Failed(closing.asked_at, closing.attempts, now, "Conflict", "no")),
         on_an_attempt(
             lambda closing, now: Failed(closing.asked_at, closing.attempts, now, None, "no", unknown=True)
