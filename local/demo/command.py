@@ -17,6 +17,7 @@ from local.demo.story import Step as StoryStep
 from local.parts import CannotStart
 
 GRACE = timedelta(seconds=6)
+WARNING = timedelta(seconds=8)
 PATIENCE = 90.0
 """Seconds that Stopgap gets to come to the truth. The first look at a VM that is not at rest yet is after 15 s."""
 _TICK = 0.5
@@ -56,6 +57,22 @@ def left_stopped(azure: SimulatedAzure) -> set[str]:
     return {vm for vm in azure.left_stopped(GRACE) if "stopgap:exempt" not in azure.vms[vm].spec.tags}
 
 
+def misdone(azure: SimulatedAzure, vms: Sequence[Vm]) -> list[str]:
+    """What Stopgap should have deallocated and did not, or the reverse, a line each; empty when nothing.
+
+    Its owner's tag asks for it and none forbids it; and Azure's log tells what Azure was asked for, and when.
+    """
+    tags = {vm_id: vm.spec.tags for vm_id, vm in azure.vms.items()}
+    armed = {vm for vm in tags if "stopgap:mode" in tags[vm] and "stopgap:exempt" not in tags[vm]}
+    done = {vm["id"] for vm in vms if vm["deallocation"] and vm["deallocation"]["stage"] == "confirmed"}
+    asked = [request for request in azure.requests if request.operation == "deallocate"]
+    met = {request.path: request.condition.power if request.condition else "gone" for request in asked}
+    wrong = [f"deallocated, but it was {power}: {path}" for path, power in met.items() if power != "stopped"]
+    paths = {path.removesuffix("/deallocate").lower() for path in met}
+    wrong += [f"deallocated, though nobody asked for that: {vm}" for vm in sorted(paths - armed)]
+    return wrong + [f"not deallocated, or not confirmed: {vm}" for vm in sorted(armed - done)]
+
+
 def difference(flagged: set[str], truth: set[str]) -> list[str]:
     """What Stopgap got wrong, a line each; empty when nothing."""
     missed = [f"not flagged, but left Stopped: {vm}" for vm in sorted(truth - flagged)]
@@ -64,10 +81,11 @@ def difference(flagged: set[str], truth: set[str]) -> list[str]:
 
 async def _play(screen: Screen, *, once: bool, host: str, port: int) -> int:
     screen.line("Starting: Azurite (Table and Queue storage), a simulated Azure, the function app …")
-    async with stage(grace=GRACE, host=host, port=port) as parts:
+    async with stage(grace=GRACE, warning=WARNING, host=host, port=port) as parts:
         screen.line(f"Function app: {parts.url}   simulated Azure: {parts.azure.url}")
         screen.line(
-            f"Grace is {GRACE.total_seconds():g} s here; every second event is delivered twice, many late."
+            f"Here the grace is {GRACE.total_seconds():g} s and the warning {WARNING.total_seconds():g} s; every "
+            "second event is delivered twice, many late."
         )
         ids = settle_fleet(parts.azure)
         screen.heading("The story")
@@ -79,11 +97,15 @@ async def _play(screen: Screen, *, once: bool, host: str, port: int) -> int:
             await _act(parts, screen, LATER, ids)
             wrong = await _until_agreed(parts, screen)
         screen.flagged(await parts.vms("&flagged=true"))
+        screen.deallocated(await parts.vms())
         await _account(parts, screen)
         for line in wrong:
             screen.line(f"WRONG  {line}")
         if not wrong:
-            screen.line("What Stopgap flagged is exactly what the simulated Azure knows to be left Stopped.")
+            screen.line(
+                "What Stopgap flagged is exactly what the simulated Azure knows to be left Stopped, and it deallocated "
+                "what it was asked to and nothing else."
+            )
         if not once:
             screen.line(f"\nLook around: {parts.url}/api/vms   {parts.url}/api/health   Ctrl-C ends it.")
             while True:
@@ -110,7 +132,7 @@ async def _until_agreed(parts: Stage, screen: Screen) -> list[str]:
         vms = await parts.vms()
         screen.news(vms)
         flagged = {str(vm["id"]) for vm in vms if vm["flag"]}
-        wrong = difference(flagged, left_stopped(parts.azure))
+        wrong = difference(flagged, left_stopped(parts.azure)) + misdone(parts.azure, vms)
         over = monotonic() > deadline
         if over or (settled.done() and not wrong and _at_rest(parts, vms)):
             settled.cancel()

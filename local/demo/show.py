@@ -1,6 +1,7 @@
 """What the demo prints."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
@@ -15,12 +16,25 @@ _COLOURS = {"running": "green", "stopped": "red", "deallocated": "cyan"}
 _DONE = {"succeeded", "failed", "canceled"}
 
 
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """What was last told of a VM."""
+
+    state: str
+    flagged: bool
+    notified: bool
+    plan: str
+    """When it will be deallocated; empty if it will not."""
+    stage: str
+    """How far its deallocation has got; empty if there is none."""
+
+
 class Screen:
     """The terminal. Plain text when it is none."""
 
     def __init__(self, console: Console) -> None:
         self._console = console
-        self._known: dict[str, tuple[str, bool, bool]] = {}
+        self._known: dict[str, _Known] = {}
 
     def heading(self, text: str) -> None:
         """A new part of the story."""
@@ -42,7 +56,7 @@ class Screen:
     def news(self, vms: Sequence[Vm]) -> None:
         """What Stopgap's records say now that they did not say before."""
         for vm in vms:
-            now = (vm["power_state"], vm["flag"] is not None, _notified(vm))
+            now = _Known(vm["power_state"], vm["flag"] is not None, _notified(vm), _plan(vm), _stage(vm))
             before = self._known.get(vm["id"])
             if now == before:
                 continue
@@ -74,6 +88,14 @@ class Screen:
         self._console.print(table if vms else "No VM is left Stopped.")
         if vms:
             self.line(total(vms))
+
+    def deallocated(self, vms: Sequence[Vm]) -> None:
+        """What Stopgap deallocated, and what it was kept from."""
+        saved = [vm for vm in vms if vm["exemption"] and vm["power_state"] == "stopped"]
+        for title, found in (("Deallocated", [vm for vm in vms if _stage(vm)]), ("Exempt", saved)):
+            self._console.print()
+            for vm in found:
+                self._console.print(Text.assemble((f"{title}: {vm['name']}  ", "bold"), vm["reason"]))
 
     def _told(self, who: str, style: str, vm: str, what: Text) -> None:
         line = Text.assemble(
@@ -109,18 +131,37 @@ def _amount(bounds: Mapping[str, float | None]) -> str:
     return f"{lower:,.2f}" if lower == upper else f"{lower:,.2f} – {upper:,.2f}"
 
 
-def _sentence(vm: Vm, before: tuple[str, bool, bool] | None) -> Text:
-    state = str(vm["power_state"])
+def _sentence(vm: Vm, before: _Known | None) -> Text:
+    state, stage = str(vm["power_state"]), _stage(vm)
+    if stage and stage != (before.stage if before else None):
+        return Text(*_STAGES.get(stage, (f"deallocation {stage}", "bold red")))
     if vm["flag"] and state != "stopped":
         return Text(f"{state} (still flagged)", "yellow")
     if vm["flag"]:
         notified = ", notice sent" if _notified(vm) else ""
-        return Text(f"FLAGGED: left Stopped, still billed{notified}", "bold red")
-    cleared = " (flag cleared)" if before and before[1] else ""
+        planned = f"; WARNED: deallocated after {_moment(_plan(vm))}" if _plan(vm) else ""
+        return Text(f"FLAGGED: left Stopped, still billed{notified}{planned}", "bold red")
+    cleared = " (flag cleared)" if before and before.flagged else ""
     busy = ", an operation in progress" if vm["provisioning_state"] not in _DONE and state in _COLOURS else ""
     exempt = ", exempt" if vm["exemption"] and state == "stopped" else ""
     billed = {True: "billed", False: "not billed", None: "billing unknown"}[vm["billed"]]
     return Text(f"{state}, {billed}{busy}{exempt}{cleared}", _COLOURS.get(state, "yellow"))
+
+
+_STAGES = {
+    "asked": ("the warning is over: to be deallocated", "bold"),
+    "begun": ("looking once more before it is deallocated", "bold"),
+    "accepted": ("DEALLOCATING: Azure took it; not confirmed yet", "bold"),
+    "confirmed": ("DEALLOCATED, and seen to be: no longer billed", "bold green"),
+}
+
+
+def _plan(vm: Vm) -> str:
+    return (vm["flag"] or {}).get("deallocate_after") or ""
+
+
+def _stage(vm: Vm) -> str:
+    return (vm["deallocation"] or {}).get("stage") or ""
 
 
 def _notified(vm: Vm) -> bool:

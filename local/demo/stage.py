@@ -45,11 +45,12 @@ class Stage:
 
 
 @asynccontextmanager
-async def stage(*, grace: timedelta, host: str, port: int) -> AsyncIterator[Stage]:
+async def stage(*, grace: timedelta, warning: timedelta, host: str, port: int) -> AsyncIterator[Stage]:
     """Start everything, on free ports except the function app's where one is given.
 
     Args:
         grace: The operator's grace.
+        warning: The operator's warning before a deallocation.
         host: `local`, our own driver of the worker library, or `func`, the official host.
         port: Of the function app; 0 is any free one.
     """
@@ -67,6 +68,9 @@ async def stage(*, grace: timedelta, host: str, port: int) -> AsyncIterator[Stag
             "FUNCTIONS_WORKER_RUNTIME": "python",
             "STOPGAP_SUBSCRIPTIONS": DEFAULT_SUBSCRIPTION,
             "STOPGAP_GRACE": f"{int(grace.total_seconds())}s",
+            "STOPGAP_WARNING": f"{int(warning.total_seconds())}s",
+            # Allowed, but in mode notify: only what an owner's tag asks for is deallocated.
+            "STOPGAP_ALLOW_DEALLOCATE": "true",
             "STOPGAP_ARM_ENDPOINT": azure.url,
             "STOPGAP_TOPIC_ENDPOINT": azure.topic_url(),
             "STOPGAP_PRICES_ENDPOINT": azure.prices_url,

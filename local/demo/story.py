@@ -41,7 +41,13 @@ FLEET = (
     Member("batch-3", "rg-data", size="Standard_E8s_v5"),
     Member("nightly-2", "rg-build", state="deallocated"),
     Member("api-2", "rg-shop"),
-    Member("jump-1", "rg-lab", size="Standard_B2s", tags={"stopgap:exempt": "license dongle host"}),
+    Member(
+        "jump-1",
+        "rg-lab",
+        size="Standard_B2s",
+        tags={"stopgap:mode": "deallocate", "stopgap:exempt": "license dongle host"},
+    ),
+    Member("render-4", "rg-build", size="Standard_D16s_v5", tags={"stopgap:mode": "deallocate"}),
     Member("lab-5", "rg-lab", size="Standard_NC4as_T4_v3"),
     Member("idle-9", "rg-lab"),
 )
@@ -53,8 +59,13 @@ STEPS = (
     Step("nightly-2", "a schedule starts it: a brief Stopped", lambda azure, vm: azure.start(vm, by=None)),
     Step(
         "jump-1",
-        "Grace powers it off; its tag exempts it",
+        "Grace powers it off; it may be deallocated, but its tag exempts it",
         lambda azure, vm: azure.power_off(vm, by="Grace Hopper"),
+    ),
+    Step(
+        "render-4",
+        "done for today: shutdown -h now; its tag asks Stopgap to deallocate it",
+        lambda azure, vm: azure.guest_shutdown(vm),
     ),
     Step("api-2", "Ada powers it off …", lambda azure, vm: azure.power_off(vm), then=3),
     Step("api-2", "… and starts it again, within the grace", lambda azure, vm: azure.start(vm)),

@@ -1,12 +1,13 @@
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import aiohttp
 import pytest
 from rich.console import Console
 
 from local.azure.server import SimulatedAzure
 from local.azure.settings import DEFAULT_SUBSCRIPTION
-from local.demo.command import difference, left_stopped
+from local.demo.command import difference, left_stopped, misdone
 from local.demo.show import Screen, total
 
 
@@ -14,6 +15,30 @@ def test_a_difference_is_told_in_either_direction() -> None:
     assert difference({"a", "b"}, {"a", "b"}) == []
     assert difference({"a"}, {"a", "b"}) == ["not flagged, but left Stopped: b"]
     assert difference({"a", "b"}, {"a"}) == ["flagged, but not left Stopped: b"]
+
+
+async def test_what_was_deallocated_is_held_against_azures_log() -> None:
+    armed = {"stopgap:mode": "deallocate"}
+    async with SimulatedAzure(operation_seconds=0) as azure, aiohttp.ClientSession() as http:
+        right, wrong, saved, missed = (
+            azure.add_vm(DEFAULT_SUBSCRIPTION, "rg", name, state=state, tags=tags)
+            for name, state, tags in (
+                ("right", "stopped", armed),
+                ("wrong", "running", armed),
+                ("saved", "stopped", armed | {"stopgap:exempt": "keep"}),
+                ("missed", "stopped", armed),
+            )
+        )
+        for vm in (right, wrong, saved):
+            async with http.post(f"{azure.url}{vm}/deallocate?api-version=1") as answer:
+                assert answer.status == 202
+        await azure.settle()
+        told = [{"id": vm.lower(), "deallocation": {"stage": "confirmed"}} for vm in (right, wrong, saved)]
+        assert misdone(azure, told) == [
+            f"deallocated, but it was running: {wrong}/deallocate",
+            f"deallocated, though nobody asked for that: {saved.lower()}",
+            f"not deallocated, or not confirmed: {missed.lower()}",
+        ]
 
 
 async def test_the_truth_is_azures_own() -> None:
