@@ -1,6 +1,6 @@
 """The use case of function `deallocate`: one attempt to deallocate a VM.
 
-    begin (saved: nobody else attempts it now) ── look, safety table ── cap
+    begin (saved: nobody else attempts it now) ── look, safety table ── draw on the cap
         ── look, safety table ── ask Azure, once ── save what it said
 
 Nothing but one read of the ledger lies between the last look and the asking: the cap is drawn upon before, on the
@@ -75,27 +75,25 @@ class Attempts:
 
     async def _checked(
         self, vm: VmId, closing: Deallocation
-    ) -> Observation | Gone | tuple[NotSent, Observation | Gone]:
+    ) -> Observation | Gone | tuple[NotSent, Observation | Gone | None]:
         """A fresh look on which nothing forbids it, with the cap drawn upon; or what forbids it."""
-        drawn = False
+        drawn, policy, by = False, self.watch.policy, closing.asked_by
+        # Many may wait for the cap: that it is used up costs no look.
+        free_at = await self.watch.ledger.free_at(self.watch.now(), policy.most_per_hour)
         while True:
-            seen = await self.watch.vms.look(vm)
+            seen = None if free_at else await self.watch.vms.look(vm)
             stored = await self.watch.ledger.latest(vm)
             now = self.watch.now()
             if stored is None or not _is_still(stored.record.deallocation, closing):
                 raise Unavailable(f"{vm}: somebody else took this attempt for lost")
             if now > closing.try_at - SENDING:
                 raise Unavailable(f"{vm}: looking at it took too long")
-            record, policy, by = stored.record, self.watch.policy, closing.asked_by
-            refused = forbidden(record, seen, policy, now, by=by)
-            if refused:
-                return NotSent(closing.asked_at, closing.attempts, refused), seen
+            refused = forbidden(stored.record, seen, policy, now, by=by, free_at=free_at)
+            if refused or seen is None:
+                return NotSent(closing.asked_at, closing.attempts, refused, free_at), seen
             if not drawn:
                 free_at = await self.watch.ledger.draw(now, policy.most_per_hour)
-                if free_at:
-                    refused = forbidden(record, seen, policy, now, by=by, free_at=free_at)
-                    return NotSent(closing.asked_at, closing.attempts, refused, free_at), seen
-                drawn = True
+                drawn = free_at is None
             elif self.watch.now() - seen.observed_at <= FRESH:
                 return seen
 

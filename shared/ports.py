@@ -176,6 +176,10 @@ class Ledger(Protocol):
         """
         ...
 
+    async def free_at(self, now: datetime, most: int) -> datetime | None:
+        """What `draw` would say, without taking any."""
+        ...
+
     async def check(self) -> None:
         """Return if the ledger can be used; else raise what prevents it."""
         ...

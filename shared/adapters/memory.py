@@ -97,9 +97,13 @@ class MemoryLedger:
     async def draw(self, now: datetime, most: int) -> datetime | None:
         """Take one of the deallocations that may be sent within an hour; else when the next one is free."""
         await asyncio.sleep(0)
-        drawn, free_at = drawn_by(self._drawn, now, most)
-        self._drawn = drawn
+        self._drawn, free_at = drawn_by(self._drawn, now, most)
         return free_at
+
+    async def free_at(self, now: datetime, most: int) -> datetime | None:
+        """When the next one is free; None: now."""
+        await asyncio.sleep(0)
+        return drawn_by(self._drawn, now, most)[1]
 
     async def check(self) -> None:
         """Nothing can prevent its use."""

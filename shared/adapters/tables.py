@@ -159,8 +159,7 @@ class TableLedger:
     async def draw(self, now: datetime, most: int) -> datetime | None:
         """A point read and a conditional write, both again if somebody else draws at the same time."""
         for _ in range(DRAWS):
-            row = await self._ask("read of the cap", partial(self._read, *_CAP))
-            drawn = _value(row, _Drawn).at if row else ()
+            row, drawn = await self._drawn()
             kept, free_at = drawn_by(drawn, now, most)
             if free_at:
                 return free_at
@@ -170,6 +169,11 @@ class TableLedger:
                 continue
             return None
         raise Conflict(f"table {TABLE}, draw from the cap: overtaken by others {DRAWS} times")
+
+    async def free_at(self, now: datetime, most: int) -> datetime | None:
+        """A point read."""
+        _, drawn = await self._drawn()
+        return drawn_by(drawn, now, most)[1]
 
     async def check(self) -> None:
         """Make the table unless it is there, and read from it: a right that is missing shows."""
@@ -236,6 +240,10 @@ class TableLedger:
                 ) from error
             raise
         return str(done[0]["etag"])
+
+    async def _drawn(self) -> tuple[TableEntity | None, tuple[datetime, ...]]:
+        row = await self._ask("read of the cap", partial(self._read, *_CAP))
+        return row, _value(row, _Drawn).at if row else ()
 
     async def _write_cap(self, drawn: tuple[datetime, ...], previous: TableEntity | None) -> None:
         partition, key = _CAP

@@ -41,7 +41,9 @@ LAG = timedelta(seconds=5)
 _UP = {PowerState.STARTING, PowerState.RUNNING}
 
 
-def planned(record: Record, terms: Terms, now: datetime, *, again: bool = False) -> Record:
+def planned(
+    record: Record, terms: Terms, now: datetime, *, again: bool = False, may_ask: bool = True
+) -> Record:
     """Plan the deallocation of a flagged VM, or say what forbids it; ask for it when it is due.
 
     Args:
@@ -49,6 +51,7 @@ def planned(record: Record, terms: Terms, now: datetime, *, again: bool = False)
         terms: What holds for the VM.
         now: The time.
         again: Whether notices that were given up are tried once more.
+        may_ask: Whether a deallocation that is due may be asked for now.
     """
     flag = record.flag
     if flag is None or flag.kind is not FlagKind.LEFT_STOPPED:
@@ -73,7 +76,7 @@ def planned(record: Record, terms: Terms, now: datetime, *, again: bool = False)
         return replace(record, flag=replace(flag, refusal=None))
     forbidden = refusal(Case(record, terms, now))
     record = replace(record, flag=replace(flag, refusal=forbidden))
-    return record if forbidden else _to_be_done(record, None, now)
+    return _to_be_done(record, None, now) if may_ask and not forbidden else record
 
 
 def asked(record: Record, terms: Terms, by: str, now: datetime) -> tuple[Record, Refusal | None]:

@@ -139,7 +139,7 @@ def decide(
 
 def forbidden(
     record: Record,
-    seen: Observation | Gone,
+    seen: Observation | Gone | None,
     policy: Policy,
     now: datetime,
     *,
@@ -150,7 +150,7 @@ def forbidden(
 
     Args:
         record: The record in the ledger.
-        seen: The look.
+        seen: The look; None: by what the record says.
         policy: The operator's defaults.
         now: The time.
         by: Who asked for it; None: Stopgap itself.
@@ -185,13 +185,12 @@ def _judged(
     if isinstance(news, Exempt):
         record = replace(record, exempted=news.exemption)
     record = _snoozed(_flagged(record, terms, now), news, now)
-    if ended:
-        late = Refusal(
-            "under_way", "an earlier deallocation has only just ended: look at what came of it first"
+    record = planned(record, terms, now, again=isinstance(news, LookAsked), may_ask=not ended)
+    if isinstance(news, Ask) and ended:
+        refusal = Refusal(
+            "under_way", "an earlier deallocation has only just ended: see what came of it first"
         )
-        return record, late if isinstance(news, Ask) else refusal
-    record = planned(record, terms, now, again=isinstance(news, LookAsked))
-    if isinstance(news, Ask):
+    elif isinstance(news, Ask):
         record, refusal = asked(record, terms, news.by, now)
     return withdrawn(record, terms, now), refusal
 
