@@ -89,13 +89,10 @@ class _Members:
 def _given(content_type: str | None, body: bytes) -> Mapping[str, object]:
     if not body:
         return {}
-    match _media_type(content_type):
-        case "application/json":
-            return _object(body)
-        case "application/x-www-form-urlencoded":
-            return _fields(body)
-        case _:
-            raise UnknownType(f"Content-Type: expected {JSON} or {FORM}, got {shown(content_type)}")
+    reader = _BODIES.get(_media_type(content_type))
+    if reader is None:
+        raise UnknownType(f"Content-Type: expected {' or '.join(_BODIES)}, got {shown(content_type)}")
+    return reader(body)
 
 
 def _media_type(content_type: str | None) -> str:
@@ -118,6 +115,10 @@ def _fields(body: bytes) -> Mapping[str, str]:
         return dict(parse_qsl(body.decode(), keep_blank_values=True, strict_parsing=True, errors="strict"))
     except ValueError as fault:
         raise Malformed(f"body: expected a form in UTF-8, got {shown(body)}: {fault}") from None
+
+
+_BODIES: Mapping[str, Callable[[bytes], Mapping[str, object]]] = {JSON: _object, FORM: _fields}
+"""How a body is read, by its content type."""
 
 
 def _deallocate(members: _Members) -> Ask:

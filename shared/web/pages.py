@@ -62,7 +62,7 @@ class Pages:
     def vm(self, sight: Sight) -> str:
         """The page of one VM."""
         record, now, key = sight.record, sight.now, {api.KEY: sight.key}
-        vm, view, exemption = record.vm, vm_view(record), record.exemption
+        vm, view, flag, exemption = record.vm, vm_view(record), record.flag, record.exemption
         refused = refusals(record, sight.policy, now)
         return self._environment.get_template("vm.html").render(
             title=f"{vm.name} – Stopgap",
@@ -75,11 +75,13 @@ class Pages:
             ahead=[(rows.due(each.at, now), each) for each in prospects(record)],
             cost=rows.costs(view["cost"]),
             facts=rows.facts(sight),
+            given_up=rows.given_up(record),
             refused={asking: refused.get(asking) for asking in Asking},
             under_way=record.closing if record.closing and record.closing.stage.pending else None,
             actions={asking: links.with_query(f"{links.vm_path(vm)}/{asking}", key) for asking in Asking},
             may_change=sight.may_change,
             operator=OPERATOR,
+            snoozed=phrases.snoozed(flag) if flag and flag.snoozed_until else None,
             exemption=phrases.exempt(exemption) if exemption and exemption.holds(now) else None,
             snoozes=[(name, f"{_local(now + duration)}Z") for name, duration in SNOOZES.items()],
             earliest=_local(now + timedelta(minutes=1)),

@@ -20,7 +20,8 @@ class Prospect:
 
 def prospects(record: Record) -> tuple[Prospect, ...]:
     """What is to happen, in order of time; what has none comes last. Empty: only a signal brings anything."""
-    found = [*_of_deallocation(record), *_of_flag(record), *(_of_notice(each) for each in record.outbox)]
+    found = [*_of_deallocation(record), *_of_flag(record)]
+    found += [_of_notice(notice) for notice in record.outbox if not notice.parked]
     if record.retry:
         found.append(Prospect(record.retry.at, "Stopgap looks at it again."))
     return tuple(sorted(found, key=lambda each: each.at.timestamp() if each.at else float("inf")))
@@ -60,7 +61,4 @@ def _of_flag(record: Record) -> Iterator[Prospect]:
 def _of_notice(notice: Notice) -> Prospect:
     what = f"The notice “{notice.kind.replace('_', ' ')}” to the {notice.channel}"
     why = f" ({notice.fault})" if notice.fault else ""
-    if notice.parked:
-        text = f"{what} was given up after {notice.attempts} attempts{why}. Ask for a look to have it sent."
-        return Prospect(None, text)
-    return Prospect(notice.try_at, f"{what} is sent again, unless it is confirmed by then{why}.")
+    return Prospect(notice.try_at, f"{what} is sent again, unless confirmed by then{why}.")

@@ -25,7 +25,19 @@ def badges(record: Record) -> list[tuple[str, str]]:
         found.append(("passing", "Exempt"))
     if record.closing:
         found.append(("passing", f"Deallocation {record.closing.stage}"))
+    if record.parked:
+        found.append(("ill", "Notice given up"))
     return found
+
+
+def given_up(record: Record) -> list[str]:
+    """The notices that were given up, a sentence each."""
+    return [
+        f"The notice “{notice.kind.replace('_', ' ')}” to the {notice.channel} was given up after "
+        f"{notice.attempts} attempts ({notice.fault or 'no answer'})."
+        for notice in record.outbox
+        if notice.parked
+    ]
 
 
 def facts(sight: Sight) -> list[tuple[str, object]]:

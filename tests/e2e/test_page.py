@@ -85,7 +85,11 @@ async def test_every_form_of_the_page_is_taken_and_leads_back_to_it(app: App, vm
     quick = next(str(button["value"]) for button in seen.all("button") if button.get("name") == "until")
     steps: list[tuple[str, dict[str, str], str]] = [
         ("snooze", {"until": quick}, "It is done: see the snooze below."),
-        ("snooze", {"until": "2030-01-31T12:00"}, "Snoozed until 2030-01-31 12:00:00 UTC by function key."),
+        (
+            "snooze",
+            {"until": "2030-01-31T12:00"},
+            "Now snoozed until 2030-01-31 12:00:00 UTC by function key.",
+        ),
         ("snooze", {"end": "true"}, "Leaves a flagged VM alone for a while"),
         (
             "exempt",

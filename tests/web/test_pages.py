@@ -96,12 +96,15 @@ def test_who_may_only_look_is_offered_nothing_and_told_why(life: Life) -> None:
     seen = page(life.now, may_change=False)
     assert seen.forms == []
     assert "needs the app role Stopgap.Operator" in seen.words
+    assert [heading for heading in ("Snooze", "Exempt", "Look again") if f"{heading} " in seen.words] == []
+    life.hear(Snooze(minutes(300), "ada"), minutes(25))
+    assert "Now snoozed until 2026-11-21 17:00:00 UTC by ada." in page(life.now, may_change=False).words
 
 
 def test_a_snooze_and_an_exemption_can_be_ended(life: Life) -> None:
     life.hear(Snooze(minutes(300), "Ada <b>"), minutes(25))
     seen = page(life.now)
-    assert "Snoozed until 2026-11-21 17:00:00 UTC by Ada <b>." in seen.words
+    assert "Now snoozed until 2026-11-21 17:00:00 UTC by Ada <b>." in seen.words
     assert "The snooze ends: if the VM is still flagged, people are told again." in seen.words
     assert seen.forms.count("snooze") == 3
     assert "Not possible now: it is snoozed until" in seen.words
@@ -147,8 +150,11 @@ def test_a_notice_that_was_given_up_is_shown_with_what_to_do(life: Life) -> None
         NoticeKind.LEFT_STOPPED, "id", NOON, NOON, 12, Channel.WEBHOOK, fault="HTTP 410 <gone>", parked=True
     )
     seen = page(replace(life.now, outbox=(notice,)))
-    assert "given up after 12 attempts (HTTP 410 <gone>). Ask for a look to have it sent." in seen.words
-    assert "Notices that were given up are tried once more." in seen.words
+    assert "Notice given up" in seen.words
+    told = "The notice “left stopped” to the webhook was given up after 12 attempts (HTTP 410 <gone>)."
+    assert (
+        f"{told} Stopgap asks Azure for the VM’s state at once, and notices that were given up" in seen.words
+    )
 
 
 def test_a_life_is_told_in_tables(life: Life) -> None:
