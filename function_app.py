@@ -1,4 +1,4 @@
-"""Registers the functions, nothing else."""
+"""Registers the functions, and chooses who lets callers of HTTP in: nothing else."""
 
 import azure.functions as func
 
