@@ -82,18 +82,19 @@ def app() -> App:
     looks = open_looks(storage.connection_string, storage.queue_uri, credential)
     deallocations = open_deallocations(storage.connection_string, storage.queue_uri, credential)
     vms = ComputeVms(credential, endpoint=settings.arm_endpoint, clock=now)
+    costs = Costs(prices=cache(lambda: _prices(settings, ledger)), currency=settings.currency, now=now)
     watch = Watch(
         vms=vms,
         ledger=ledger,
         looks=looks,
         deallocations=deallocations,
         notices={channel: _notices(channel, settings, credential) for channel in settings.policy.channels},
+        costs=costs,
         policy=settings.policy,
         subscriptions=frozenset(settings.subscriptions),
         now=now,
         keep_caller_name=settings.keep_caller_name,
     )
-    costs = Costs(prices=cache(lambda: _prices(settings, ledger)), currency=settings.currency, now=now)
     return App(settings, watch, Attempts(watch, vms), Requests(watch), ledger, looks, deallocations, costs)
 
 

@@ -4,8 +4,9 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from shared.adapters.memory import MemoryLedger, MemoryNotices, MemoryQueue, MemoryVms
+from shared.adapters.memory import MemoryLedger, MemoryNotices, MemoryPrices, MemoryQueue, MemoryVms
 from shared.attempts import Attempts
+from shared.costs import Costs
 from shared.domain.ids import VmId
 from shared.domain.observations import Model, Observation
 from shared.domain.policy import Channel, Policy
@@ -30,6 +31,7 @@ class World:
 
     now: datetime = NOON
     policy: Policy = field(default_factory=Policy)
+    prices: MemoryPrices = field(default_factory=MemoryPrices)
 
     def __post_init__(self) -> None:
         self.vms = MemoryVms(lambda: self.now)
@@ -57,6 +59,7 @@ class World:
             looks=self.looks,
             deallocations=self.deallocations,
             notices={Channel.TOPIC: self.notices},
+            costs=Costs(lambda: self.prices, "USD", lambda: self.now),
             policy=self.policy,
             subscriptions=frozenset({SUBSCRIPTION}),
             now=lambda: self.now,
