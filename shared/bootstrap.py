@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from shared.attempts import Attempts
 from shared.costs import Costs
@@ -18,7 +19,7 @@ from shared.domain.durations import words
 from shared.domain.policy import Channel
 from shared.ports import Attempt, Ledger, Look, Notices, PortError, PriceCache, Prices, Query, Queue
 from shared.requests import Requests
-from shared.settings import SettingError, Settings
+from shared.settings import LOOPBACK, SettingError, Settings
 from shared.watch import Watch
 
 if TYPE_CHECKING:
@@ -165,9 +166,22 @@ def _notices(channel: Channel, settings: Settings, credential: "AsyncTokenCreden
         from shared.adapters.topic import TopicNotices
 
         return TopicNotices(settings.topic_endpoint, credential)
+    if channel is Channel.WEBHOOK and settings.webhook_url:
+        from shared.adapters.webhook import WebhookNotices
+
+        return WebhookNotices(settings.webhook_url, _own_address())
     from shared.adapters.log import LogNotices
 
     return LogNotices()
+
+
+def _own_address() -> str | None:
+    """Where people reach the app, as the platform tells it; None: it does not."""
+    host = os.environ.get("WEBSITE_HOSTNAME", "").strip()
+    if not host:
+        return None
+    scheme = "http" if urlsplit(f"//{host}").hostname in LOOPBACK else "https"
+    return f"{scheme}://{host}"
 
 
 def _prices(settings: Settings, kept: PriceCache) -> Prices:

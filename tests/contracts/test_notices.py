@@ -1,8 +1,9 @@
-"""The port `Notices`: in memory, in the log, and on a custom topic through the real SDK."""
+"""The port `Notices`: in memory, in the log, on a custom topic through the real SDK, and in chats."""
 
 import json
 import logging
 from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
 from dataclasses import replace
 from datetime import datetime, timedelta
 
@@ -14,6 +15,7 @@ from shared.adapters import topic
 from shared.adapters.log import LogNotices
 from shared.adapters.memory import MemoryNotices
 from shared.adapters.topic import TopicNotices
+from shared.adapters.webhook import WebhookNotices
 from shared.domain.money import Amount, Cost
 from shared.domain.records import Notice, NoticeKind
 from shared.domain.states import PowerState
@@ -71,18 +73,25 @@ def of_kind(telling: Telling, kind: NoticeKind) -> Telling:
     return replace(telling, notice=replace(telling.notice, kind=kind))
 
 
-@pytest.mark.parametrize("port", ["memory", "log", "topic"])
+@pytest.mark.parametrize("port", ["memory", "log", "topic", "teams", "slack"])
 @pytest.mark.parametrize("kind", NoticeKind)
 @pytest.mark.parametrize("cost", [True, False])
 async def test_a_notice_is_sent(
     port: str,
     kind: NoticeKind,
     cost: bool,
+    azure: SimulatedAzure,
     on_topic: TopicNotices,
     telling: Telling,
 ) -> None:
-    ports: dict[str, Notices] = {"memory": MemoryNotices(), "log": LogNotices(), "topic": on_topic}
-    await ports[port].send(of_kind(telling if cost else replace(telling, cost=None), kind))
+    async with AsyncExitStack() as stack:
+        ports: dict[str, Notices] = {"memory": MemoryNotices(), "log": LogNotices(), "topic": on_topic}
+        chats = {"teams": azure.webhook_url("teams"), "slack": azure.webhook_url("slack")}
+        for name, url in chats.items():
+            chat = WebhookNotices(url, "https://stopgap.example")
+            stack.push_async_callback(chat.close)
+            ports[name] = chat
+        await ports[port].send(of_kind(telling if cost else replace(telling, cost=None), kind))
 
 
 class TestTopic:
