@@ -6,6 +6,7 @@ else holds a part of the address, such as an answer that quotes it, is blotted o
 
 import json
 import re
+from textwrap import shorten
 from typing import cast
 from urllib.parse import SplitResult, unquote, urlsplit
 
@@ -86,13 +87,15 @@ class WebhookNotices:
         """What came of it. The address is blotted out first: of what is shortened, a part of it could remain."""
         if isinstance(error, HttpResponseError) and error.response is not None:
             answer = cast("AsyncHttpResponse", error.response).content.decode(errors="replace")
-            return f"HTTP {error.status_code} {self._shown(answer)}".rstrip()
-        return f"no answer: {self._shown(getattr(error, 'message', '')) or 'the time was up'}"
+            quoted = f" {shown(self._blotted(answer), LONGEST_ANSWER)}" if answer else ""
+            return f"HTTP {error.status_code}{quoted}"
+        text = self._blotted(str(getattr(error, "message", "the time was up")))
+        return f"no answer: {shorten(text, LONGEST_ANSWER, placeholder=' …')}"
 
-    def _shown(self, text: str) -> str:
+    def _blotted(self, text: str) -> str:
         for secret in self._secrets:
             text = text.replace(secret, "***")
-        return shown(text, LONGEST_ANSWER) if text else ""
+        return text
 
 
 def _secrets(url: SplitResult) -> list[str]:
