@@ -12,14 +12,18 @@ from aiohttp import web
 
 from local.azure.server import SimulatedAzure
 from local.azure.webhook import FlavourName
+from shared import bootstrap
 from shared.adapters import webhook
 from shared.adapters.webhook import WebhookNotices
 from shared.chat import slack, teams
 from shared.chat.message import message
+from shared.domain.policy import Channel
 from shared.domain.records import NoticeKind
 from shared.domain.telling import Telling
 from shared.ports import PortError, Refused, Throttled, Unavailable
+from shared.settings import Settings
 from tests.contracts.canned import Answer, Canned, break_off, canned_service, drop, hang, said
+from tests.contracts.conftest import NOBODY
 from tests.told import tellings
 
 BASE = "https://stopgap.example"
@@ -103,6 +107,32 @@ async def test_every_kind_arrives_in_both_chats(
 )
 def test_the_address_tells_whose_it_is(url: str, form: object) -> None:
     assert WebhookNotices(url, BASE)._body.__module__ == form.__name__  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize(
+    ("host", "base"),
+    [
+        ("stopgap.azurewebsites.net", "https://stopgap.azurewebsites.net"),
+        ("localhost:7071", "http://localhost:7071"),
+        ("127.0.0.1:7071", "http://127.0.0.1:7071"),
+        ("[::1]:7071", "http://[::1]:7071"),
+        ("", None),
+    ],
+)
+def test_links_lead_to_where_the_platform_says_that_the_app_is(
+    monkeypatch: pytest.MonkeyPatch, host: str, base: str | None
+) -> None:
+    monkeypatch.setenv("WEBSITE_HOSTNAME", host)
+    settings = Settings.from_env(
+        {
+            "STOPGAP_SUBSCRIPTIONS": "00000000-0000-4000-8000-000000000001",
+            "AzureWebJobsStorage": "UseDevelopmentStorage=true",
+            "STOPGAP_WEBHOOK_URL": "https://hooks.slack.com/services/T0/B0/x",
+        }
+    )
+    notices = bootstrap._notices(Channel.WEBHOOK, settings, NOBODY)
+    assert isinstance(notices, WebhookNotices)
+    assert notices._base == base
 
 
 @pytest.mark.parametrize("flavour", PATHS)
