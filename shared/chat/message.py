@@ -100,18 +100,18 @@ def message(telling: Telling, base: str | None) -> Message:
 
 def money(amount: Amount | None) -> str:
     """`0.61 to 0.97 EUR`. What is not known is said not to be, and nothing is ever 0."""
-    lower, upper = (amount.lower, amount.upper) if amount else (None, None)
-    if amount is None or (lower is None and upper is None):
+    if amount is None:
         return UNKNOWN
-    if upper is not None and upper < _HALF_A_CENT:
+    # That it is at least next to nothing tells nothing.
+    least = f"{amount.lower:,.2f}" if amount.lower and amount.lower >= _HALF_A_CENT else None
+    if amount.upper is None:
+        return f"at least {least} {amount.currency}" if least else UNKNOWN
+    if amount.upper < _HALF_A_CENT:
         return f"less than 0.01 {amount.currency}"
-    if upper is None:
-        # That it is at least next to nothing tells nothing.
-        return f"at least {lower:,.2f} {amount.currency}" if lower and lower >= _HALF_A_CENT else UNKNOWN
-    if lower is None or lower < _HALF_A_CENT:
-        return f"up to {upper:,.2f} {amount.currency}"
-    least, most = f"{lower:,.2f}", f"{upper:,.2f}"
-    return f"{least} {amount.currency}" if least == most else f"{least} to {most} {amount.currency}"
+    most = f"{amount.upper:,.2f} {amount.currency}"
+    if least is None:
+        return f"up to {most}"
+    return most if most.startswith(f"{least} ") else f"{least} to {most}"
 
 
 def _facts(telling: Telling) -> Iterator[tuple[str, str | None]]:
@@ -131,7 +131,7 @@ def _facts(telling: Telling) -> Iterator[tuple[str, str | None]]:
 def _following(kind: NoticeKind, record: Record) -> str:
     flag, closing = record.flag, record.deallocation
     if kind in _ENDED:
-        return "Nothing, until it is left Stopped again."
+        return "Nothing, unless it is flagged again."
     if kind is NoticeKind.FAILED_PROVISIONING:
         return "Nothing by itself: Stopgap deallocates no VM that runs."
     if flag is None:

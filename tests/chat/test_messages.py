@@ -64,7 +64,7 @@ State: Running since 2026-11-21 12:39:30 UTC
 Cause: started through Azure by c9f0f895-fb98-4b91-9c2f-2b3f4b6a2222 (start/action)
 Why: Running since 2026-11-21 12:39:30 UTC, \
 started through Azure by c9f0f895-fb98-4b91-9c2f-2b3f4b6a2222 (start/action); billed.
-Next: Nothing, until it is left Stopped again.
+Next: Nothing, unless it is flagged again.
 [Show]({PAGE})""",
     NoticeKind.DEALLOCATED: f"""\
 🟢 Deallocated by Stopgap: web-1
@@ -74,7 +74,7 @@ Cause: deallocated through Azure by 45c48cce-2e2d-4fbd-aa1a-fc51c7c6ad26 (deallo
 Why: Deallocated since 2026-11-21 13:16:45 UTC, \
 deallocated through Azure by 45c48cce-2e2d-4fbd-aa1a-fc51c7c6ad26 (deallocate/action); compute is not billed. \
 Deallocated by Stopgap, asked for by its mode.
-Next: Nothing, until it is left Stopped again.
+Next: Nothing, unless it is flagged again.
 [Show]({PAGE})""",
     NoticeKind.DEALLOCATION_FAILED: f"""\
 🔴 Deallocation failed: web-1
