@@ -100,7 +100,7 @@ class WebhookNotices:
 
 def _secrets(url: SplitResult) -> list[str]:
     """What must not be told of an address, as it is and decoded, the longest first."""
-    parts = [url.username, url.password, *url.path.split("/"), *re.split("[&=]", url.query)]
-    secrets = {each for each in parts if each and len(each) >= _SHORTEST_SECRET}
-    secrets |= {each for each in (url.path, f"{url.path}?{url.query}") if len(each) > 1}
+    parts = [*url.path.split("/"), *re.split("[&=]", url.query)]
+    secrets = {each for each in parts if len(each) >= _SHORTEST_SECRET}
+    secrets |= {each for each in (url.password or "", url.path, f"{url.path}?{url.query}") if len(each) > 1}
     return sorted(secrets | {unquote(each) for each in secrets}, key=len, reverse=True)
