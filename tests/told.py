@@ -69,7 +69,7 @@ def cleared() -> Life:
 
 
 def deallocated() -> Life:
-    life = attempted(lambda asked_at, looked_at: Accepted(asked_at, 1, looked_at))
+    life = attempted(lambda asked_at, looked_at: Accepted(asked_at, 1, looked_at, looked_at))
     life.see(seen("deallocated", minutes(77)), done(Verb.DEALLOCATE, minutes(76.75), STOPGAP))
     return life
 
@@ -83,7 +83,7 @@ def locked() -> Life:
 
 def overtaken() -> Life:
     """Started by somebody after the look that Azure was asked on the strength of."""
-    life = attempted(lambda asked_at, looked_at: Accepted(asked_at, 1, looked_at))
+    life = attempted(lambda asked_at, looked_at: Accepted(asked_at, 1, looked_at, looked_at))
     life.see(
         seen("deallocated", minutes(77)),
         done(Verb.START, minutes(76) + timedelta(seconds=2.5), GRACE_HOPPER),
