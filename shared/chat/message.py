@@ -177,7 +177,7 @@ def _actions(kind: NoticeKind, record: Record) -> tuple[str, ...]:
 
 
 def _path(vm: VmId) -> str:
-    return "/".join(quote(part, safe="~") for part in (vm.subscription, vm.resource_group, vm.name))
+    return "/".join(quote(part, safe="") for part in (vm.subscription, vm.resource_group, vm.name))
 
 
 def _seen(text: str | None, longest: int) -> str:
