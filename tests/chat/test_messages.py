@@ -73,7 +73,7 @@ State: Deallocated since 2026-11-21 13:16:45 UTC
 Cause: deallocated through Azure by 45c48cce-2e2d-4fbd-aa1a-fc51c7c6ad26 (deallocate/action)
 Why: Deallocated since 2026-11-21 13:16:45 UTC, \
 deallocated through Azure by 45c48cce-2e2d-4fbd-aa1a-fc51c7c6ad26 (deallocate/action); compute is not billed. \
-It was Stopgap: mode deallocate.
+Stopgap did it, in mode deallocate.
 Next: Nothing, unless it is flagged again.
 [Show]({PAGE})""",
     NoticeKind.DEALLOCATION_FAILED: f"""\

@@ -89,7 +89,7 @@ class TestTheWholeWay:
         assert record.deallocation
         assert record.deallocation.stage is Stage.CONFIRMED
         assert record.flag is None
-        assert record.reason.endswith("It was Stopgap: mode deallocate.")
+        assert record.reason.endswith("Stopgap did it, in mode deallocate.")
         assert world.told() == ["left_stopped", "flag_cleared", "deallocated"]
         assert await world.log() == [
             (What.DEALLOCATION_ASKED, None),
@@ -577,7 +577,7 @@ class TestPeople:
             (What.DEALLOCATION_ACCEPTED, "ada"),
             (What.DEALLOCATION_CONFIRMED, "ada"),
         ]
-        assert (await world.record()).reason.endswith("It was Stopgap: ada asked.")
+        assert (await world.record()).reason.endswith("Stopgap did it, as ada asked.")
 
     @pytest.mark.parametrize(
         ("policy", "power", "tags", "rule"),
