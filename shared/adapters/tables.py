@@ -42,7 +42,7 @@ from shared.domain.malformed import shown
 from shared.domain.money import Offer
 from shared.domain.records import Episode, Record, Transition
 from shared.exchange import error_code
-from shared.ports import Change, Conflict, Damaged, Fetched, History, Page, Query, Stored
+from shared.ports import Busy, Change, Conflict, Damaged, Fetched, History, Page, Query, Stored
 from shared.storage import ask, storage_transport
 
 if TYPE_CHECKING:
@@ -111,8 +111,8 @@ class TableLedger:
 
     async def save(self, change: Change, previous: Stored | None) -> Stored:
         """One transaction."""
-        vm = change.record.vm
-        etag = await self._ask(f"save of {vm}", partial(self._write, vm, _operations(change, previous)))
+        what = f"save of {change.record.vm}"
+        etag = await self._ask(what, partial(self._write, what, _operations(change, previous)))
         return Stored(change.record, etag)
 
     async def page(self, query: Query) -> Page:
@@ -157,18 +157,24 @@ class TableLedger:
         )
 
     async def draw(self, now: datetime, most: int) -> datetime | None:
-        """A point read and a conditional write, both again if somebody else draws at the same time."""
+        """A point read and a conditional write, both again if somebody else draws at the same time.
+
+        If the write's answer is lost, it is drawn twice: rather one too few than one too many.
+        """
+        what = "draw from the cap"
         for _ in range(DRAWS):
             row, drawn = await self._drawn()
             kept, free_at = drawn_by(drawn, now, most)
             if free_at:
                 return free_at
+            etag = str(row.metadata["etag"]) if row else None
+            draw = _conditional(_columns(*_CAP, _Drawn(kept)), etag)
             try:
-                await self._ask("draw from the cap", partial(self._write_cap, kept, row))
+                await self._ask(what, partial(self._write, what, [draw]))
             except Conflict:
                 continue
             return None
-        raise Conflict(f"table {TABLE}, draw from the cap: overtaken by others {DRAWS} times")
+        raise Busy(f"table {TABLE}, {what}: overtaken by others {DRAWS} times")
 
     async def free_at(self, now: datetime, most: int) -> datetime | None:
         """A point read."""
@@ -225,7 +231,7 @@ class TableLedger:
                 return None
             raise
 
-    async def _write(self, vm: VmId, operations: list[Operation]) -> str:
+    async def _write(self, what: str, operations: list[Operation]) -> str:
         """Submit a transaction; the new ETag of its first row.
 
         It may be sent again when its answer is lost. Had the first been done, the second comes too late for its
@@ -235,34 +241,13 @@ class TableLedger:
             done = await self._table.submit_transaction(operations)
         except HttpResponseError as error:
             if error_code(error) in _NOT_AS_READ or error.status_code == 412:
-                raise Conflict(
-                    f"table {TABLE}, save of {vm}: not as it was read ({error_code(error)})"
-                ) from error
+                raise Conflict(f"table {TABLE}, {what}: not as it was read ({error_code(error)})") from error
             raise
         return str(done[0]["etag"])
 
     async def _drawn(self) -> tuple[TableEntity | None, tuple[datetime, ...]]:
         row = await self._ask("read of the cap", partial(self._read, *_CAP))
         return row, _value(row, _Drawn).at if row else ()
-
-    async def _write_cap(self, drawn: tuple[datetime, ...], previous: TableEntity | None) -> None:
-        partition, key = _CAP
-        body = msgspec.json.encode(_Drawn(drawn)).decode()
-        row: Columns = {"PartitionKey": partition, "RowKey": key, "body": body, "schema": SCHEMA}
-        try:
-            if previous is None:
-                await self._table.create_entity(row)
-            else:
-                await self._table.update_entity(
-                    row,
-                    mode=UpdateMode.REPLACE,
-                    etag=previous.metadata["etag"],
-                    match_condition=MatchConditions.IfNotModified,
-                )
-        except HttpResponseError as error:
-            if error_code(error) in _NOT_AS_READ or error.status_code == 412:
-                raise Conflict(f"table {TABLE}, draw from the cap: not as it was read") from error
-            raise
 
     async def _ask[Answer](self, what: str, request: Callable[[], Awaitable[Answer]]) -> Answer:
         return await ask(f"table {TABLE}, {what}", partial(self._send, request))
@@ -282,22 +267,24 @@ def _operations(change: Change, previous: Stored | None) -> list[Operation]:
     """What is written of a change, the condition on the record first."""
     record = change.record
     row = _row(_key("vm", record.vm), record)
-    operations = list[Operation]()
-    if previous:
-        condition = {"etag": previous.version, "match_condition": MatchConditions.IfNotModified}
-        operations.append((TransactionOperation.UPDATE, row, {**_REPLACE, **condition}))
-    else:
-        operations.append((TransactionOperation.CREATE, row, {}))
+    operations = [_conditional(row, previous.version if previous else None)]
     for kind, belongs in _INDEXES.items():
         indexed = _row(_key(kind, record.vm), record)
         if belongs(record):
             operations.append((TransactionOperation.UPSERT, indexed, _REPLACE))
         elif previous and belongs(previous.record):
             operations.append((TransactionOperation.DELETE, indexed, {}))
-    for part in (change.transition, *change.episodes, *change.entries):
-        if part:
-            operations.append((TransactionOperation.UPSERT, _row(_name(part), part), _REPLACE))
+    parts = (change.transition, *change.episodes, *change.entries)
+    operations += [(TransactionOperation.UPSERT, _row(_name(part), part), _REPLACE) for part in parts if part]
     return operations
+
+
+def _conditional(row: Columns, etag: str | None) -> Operation:
+    """The write of a row that is still as it was read; None: not there."""
+    if etag is None:
+        return TransactionOperation.CREATE, row, {}
+    condition = {"etag": etag, "match_condition": MatchConditions.IfNotModified}
+    return TransactionOperation.UPDATE, row, {**_REPLACE, **condition}
 
 
 def _name(part: Transition | Episode | Entry) -> str:

@@ -14,7 +14,7 @@ from shared.domain.ids import VmId
 from shared.domain.observations import Gone, Observation
 from shared.domain.policy import Channel, Mode, Policy
 from shared.domain.states import PowerState
-from shared.ports import Busy, PortError, Refused, Throttled, Unavailable
+from shared.ports import Busy, Damaged, PortError, Refused, Throttled, Unavailable
 from shared.requests import NoSuchVm, NotDone
 from shared.watch import Outcome
 from tests.stories.world import NOON, SUBSCRIPTION, WEB, World
@@ -523,6 +523,26 @@ class TestNeverTwice:
         await world.wait(timedelta(hours=1))
         assert world.vms.deallocations == []
         world.put("stopped")
+        await world.wait(30 * MINUTE)
+        assert len(world.vms.deallocations) == 1
+
+    @pytest.mark.parametrize("fault", [Unavailable, Busy, Refused, Damaged])
+    async def test_a_cap_that_cannot_be_drawn_upon_puts_the_attempt_off(
+        self, fault: type[PortError], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        world = await left_stopped()
+        await until(world, DUE - SECOND)
+
+        async def fail(*_: object) -> None:
+            raise fault("table ledger, draw from the cap")
+
+        with monkeypatch.context() as patch:
+            patch.setattr(world.ledger, "draw", fail)
+            await world.wait(timedelta(hours=1))
+        closing = (await world.record()).deallocation
+        assert closing
+        assert (closing.stage, closing.attempts) == (Stage.ASKED, 0), "Azure was not asked"
+        assert world.vms.deallocations == []
         await world.wait(30 * MINUTE)
         assert len(world.vms.deallocations) == 1
 
