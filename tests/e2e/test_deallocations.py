@@ -1,9 +1,10 @@
 """Deallocations, from Azure's event to their outcome, through the real worker library, storage and HTTP."""
 
 import asyncio
+import sys
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, Literal
 
 import aiohttp
@@ -14,21 +15,11 @@ from local.azure.interposition import RequestMoment
 from local.azure.model import PowerState, ProvisioningState
 from local.azure.settings import DEFAULT_SUBSCRIPTION
 from local.host.process import HostProcess
-from shared.adapters.compute import ComputeVms
-from shared.adapters.memory import MemoryPrices
-from shared.adapters.queues import open_deallocations, open_looks
-from shared.adapters.tables import open_ledger
-from shared.adapters.topic import TopicNotices
-from shared.costs import Costs
-from shared.domain.deallocation import LEASE
+from local.parts import ROOT, plain_environment
 from shared.domain.ids import parse_vm_id
-from shared.domain.policy import Channel, Mode, Policy
-from shared.domain.views import vm_view
 from shared.messages import write_attempt
 from shared.ports import Attempt
-from shared.watch import Watch
-from tests.contracts.credentials import Nobody
-from tests.e2e.towns import GRACE, WARNING, Town, left_in_queue, repeat, town
+from tests.e2e.towns import WARNING, Town, left_in_queue, repeat, town
 from tests.eventually import eventually, logged
 
 ALLOWED = {"STOPGAP_ALLOW_DEALLOCATE": "true"}
@@ -326,6 +317,22 @@ async def test_a_burst_of_events_and_redeliveries_ask_azure_once(towns: Mapping[
     await all_told(where, vm_id, ["LeftStopped", "FlagCleared", "Deallocated"])
 
 
+LOOK_LATER = """
+import asyncio, sys
+from shared import bootstrap
+from shared.domain.deallocation import LEASE
+from shared.domain.ids import parse_vm_id
+
+now = bootstrap.now
+bootstrap.now = lambda: now() + LEASE
+
+async def look():
+    await bootstrap.app().watch.observe(parse_vm_id(sys.argv[1]))
+
+asyncio.run(look())
+"""
+
+
 async def test_a_kill_before_azures_answer_makes_no_second_post_and_hides_nothing(
     towns: Mapping[str, Town],
 ) -> None:
@@ -351,41 +358,21 @@ async def test_a_kill_before_azures_answer_makes_no_second_post_and_hides_nothin
         assert (closing["stage"], closing["attempts"]) == ("begun", 1), "it may still be under way"
         assert closing["after"] == "deallocated"
 
-    # The lease is not waited for: a look by a clock that is ahead by as much.
-    vm = await looked_at_later(again, vm_id)
-    assert (vm["deallocation"]["stage"], vm["deallocation"]["attempts"]) == ("confirmed", 1)
+        # The lease is not waited for: an instance looks whose clock is ahead by as much.
+        looking = await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-c",
+            LOOK_LATER,
+            vm_id,
+            cwd=ROOT,
+            env={**plain_environment(), **where.settings},
+        )
+        assert await looking.wait() == 0
+        vm = await again.reached(vm_id, "confirmed")
+
+    assert vm["deallocation"]["attempts"] == 1
+    (episode,) = vm["episodes"]
+    assert episode["by_stopgap"]
     assert [post.status for post in again.posts(vm_id)] == [202]
     told = [event["type"] for event in again.told(vm_id)]
     assert told == [f"Stopgap.Vm.{name}" for name in ("LeftStopped", "FlagCleared", "Deallocated")]
-
-
-async def looked_at_later(where: Town, vm_id: str) -> dict[str, Any]:
-    """A VM's page after a look once the lease of its attempt is over."""
-    vm = parse_vm_id(vm_id)
-    assert vm
-
-    def later() -> datetime:
-        return datetime.now(UTC) + LEASE
-
-    nobody = Nobody()
-    ledger = open_ledger(where.storage, None, nobody)
-    looks = open_looks(where.storage, None, nobody)
-    attempts = open_deallocations(where.storage, None, nobody)
-    vms = ComputeVms(nobody, endpoint=where.azure.url, clock=later)
-    topic = TopicNotices(where.azure.topic_url(), nobody)
-    watch = Watch(
-        vms=vms,
-        ledger=ledger,
-        looks=looks,
-        deallocations=attempts,
-        notices={Channel.TOPIC: topic},
-        costs=Costs(MemoryPrices, "USD", later),
-        policy=Policy(mode=Mode.DEALLOCATE, grace=GRACE, warning=WARNING, allow_deallocate=True),
-        subscriptions=frozenset({vm.subscription}),
-        now=later,
-    )
-    decision = await watch.observe(vm)
-    for part in (ledger, looks, attempts, vms, topic):
-        await part.close()
-    assert decision.record
-    return vm_view(decision.record)

@@ -455,6 +455,8 @@ class TestOvertaken:
         assert "a VM that had just been started was deallocated" in record.reason
         assert world.told()[-2:] == ["deallocated", "deallocation_failed"]
         assert (await world.log())[-1] == (What.DEALLOCATION_OVERTAKEN, None)
+        (episode,) = (await world.ledger.history(WEB, 10)).episodes
+        assert not episode.by_stopgap, "nothing was saved: it had been started"
 
     async def test_a_start_afterwards_is_no_ones_fault(self) -> None:
         world = await left_stopped()
@@ -508,6 +510,8 @@ class TestNeverTwice:
         await world.wait(2 * LEASE)
         assert await stage(world) is Stage.CONFIRMED
         assert len(world.vms.deallocations) == 1
+        (episode,) = (await world.ledger.history(WEB, 10)).episodes
+        assert episode.by_stopgap, "though it had ended before that was known"
 
     async def test_a_message_that_was_lost_is_asked_for_again(self) -> None:
         world = await left_stopped()
