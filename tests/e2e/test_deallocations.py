@@ -135,7 +135,7 @@ async def test_flagged_warned_deallocated_and_confirmed(
     ]
     (episode,) = vm["episodes"]
     assert (episode["ended_as"], episode["by_stopgap"]) == ("deallocated", True)
-    assert "Stopgap" in vm["reason"]
+    assert "Deallocated by Stopgap" in vm["reason"]
 
     warned, _, done = await all_told(armed, vm_id, ["LeftStopped", "FlagCleared", "Deallocated"])
     deallocate_after = at(warned["data"]["flag"]["deallocate_after"])
