@@ -10,7 +10,7 @@ Rows of a VM, by row key:
     episode!{group}!{name}!{stamp}
     entry!{group}!{name}!{stamp}!{rank} the log of its actions; the stamp is that of `at`
 
-and one row for all, in a partition of its own, `cap`: when the deallocations of the last hour were sent.
+and one row for all, in a partition of its own, `cap`: when the latest deallocations were sent.
 
 Partition `prices` has what was fetched from Azure's price list, by currency, region and size: `EUR!westeurope!…`.
 
@@ -78,7 +78,7 @@ type Operation = tuple[TransactionOperation, Columns, dict[str, Any]]
 
 @dataclass(frozen=True, slots=True)
 class _Drawn:
-    """When the deallocations of the last hour were sent."""
+    """When the latest deallocations were sent: as many as the cap, or those of the last hour if these are more."""
 
     at: tuple[datetime, ...]
 
