@@ -69,6 +69,14 @@ class HostSettings:
         )
 
 
+def settings_path(app: Path, given: str | None) -> Path | None:
+    """The file of settings: the one that is given, else the app's own if it has one; None for `none`."""
+    if given == "none":
+        return None
+    own = app / "local.settings.json"
+    return Path(given).resolve() if given else own if own.exists() else None
+
+
 def read_local_settings(path: Path) -> dict[str, str]:
     """The ``Values`` of a local.settings.json."""
     settings = _read_object(path)

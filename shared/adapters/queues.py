@@ -33,6 +33,25 @@ _FOREVER = -1
 """How long a message lives. By default it is seven days: a look due after a week's outage would be lost."""
 
 
+def queue_service(
+    connection_string: str | None, uri: str | None, credential: "AsyncTokenCredential"
+) -> QueueServiceClient:
+    """A client of the queues in a storage account that leaves retries to us.
+
+    Args:
+        connection_string: Names the storage account; None: the one at `uri`.
+        uri: Of the account's queue service, for use with the credential.
+        credential: Whose token the account gets.
+
+    Raises:
+        ValueError: connection string or URI is none.
+    """
+    options: dict[str, Any] = {"transport": storage_transport(connection_string, "queue"), "retry_total": 0}
+    if connection_string:
+        return QueueServiceClient.from_connection_string(connection_string, **options)
+    return QueueServiceClient(uri or "", credential=credential, **options)
+
+
 def open_looks(
     connection_string: str | None, uri: str | None, credential: "AsyncTokenCredential"
 ) -> "StorageQueue[Look]":
@@ -63,24 +82,13 @@ class StorageQueue[Message: (Look, Attempt)]:
         Args:
             name: Of the queue. The host moves what it gave up on to `{name}-poison`.
             write: The text of a message.
-            connection_string: Names the storage account; None: the one at `uri`.
-            uri: Of the account's queue service, for use with the credential.
-            credential: Whose token the account gets.
-
-        Raises:
-            ValueError: connection string or URI is none.
+            connection_string: As `queue_service` has it, and raises for it.
+            uri: The same.
+            credential: The same.
         """
-        options: dict[str, Any] = {
-            "transport": storage_transport(connection_string, "queue"),
-            "retry_total": 0,
-        }
-        if connection_string:
-            service = QueueServiceClient.from_connection_string(connection_string, **options)
-        else:
-            service = QueueServiceClient(uri or "", credential=credential, **options)
-        self._service = service
-        self._queue = service.get_queue_client(name, message_encode_policy=TextBase64EncodePolicy())
-        self._poison = service.get_queue_client(f"{name}-poison")
+        self._service = queue_service(connection_string, uri, credential)
+        self._queue = self._service.get_queue_client(name, message_encode_policy=TextBase64EncodePolicy())
+        self._poison = self._service.get_queue_client(f"{name}-poison")
         self._name = name
         self._write: Callable[[Message], str] = write
 
