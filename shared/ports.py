@@ -233,6 +233,10 @@ class Trial(Protocol):
         """Send something that is about no VM and says so. Raises `NotNow` or `Refused`."""
         ...
 
+    async def close(self) -> None:
+        """End the connections; nothing can be sent afterwards."""
+        ...
+
 
 class Prices(Protocol):
     """Azure's list prices, in the operator's currency."""
