@@ -2,6 +2,7 @@
 
 from urllib.parse import urlsplit
 
+from local.doctor.arm import mend_of
 from local.doctor.findings import Finding, failed, not_checked, ok
 from local.doctor.installation import Installation
 from shared import bootstrap
@@ -38,6 +39,8 @@ async def _tried(channel: Channel, installation: Installation) -> Finding:
 def _mend(channel: Channel, fault: PortError, topic: str | None) -> str:
     if channel is Channel.WEBHOOK:
         return "make the webhook anew where its messages go, and set STOPGAP_WEBHOOK_URL"
+    if topic and topic.startswith("http:"):
+        return mend_of(topic)
     host = urlsplit(topic or "").hostname or ""
     name = host.partition(".")[0] if ".eventgrid." in host else "<topic>"
     show = f"az eventgrid topic show --resource-group <group> --name {name}"
