@@ -20,6 +20,7 @@ from azure.core.exceptions import (
     AzureError,
     ClientAuthenticationError,
     DecodeError,
+    DeserializationError,
     HttpResponseError,
     IncompleteReadError,
     ServiceRequestError,
@@ -159,7 +160,7 @@ def _place(url: SplitResult) -> tuple[str, str | None, str | None, int | None]:
 async def _once[Answer](attempt: Callable[[], Awaitable[Answer]]) -> Answer:
     try:
         return await attempt()
-    except (UnicodeDecodeError, zlib.error) as error:  # the SDKs let them pass
+    except (UnicodeDecodeError, zlib.error, DeserializationError) as error:  # the SDKs let them pass
         raise DecodeError(f"an answer that cannot be decoded: {error}") from error
 
 

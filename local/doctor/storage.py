@@ -3,12 +3,13 @@
 from functools import cache
 from urllib.parse import urlsplit
 
-from azure.core.exceptions import HttpResponseError, ResourceNotFoundError
+from azure.core.exceptions import HttpResponseError
 from azure.core.utils import parse_connection_string
 
 from function_app import app
 from local.doctor.findings import Finding, failed, not_checked, ok, warning
 from local.doctor.installation import Installation
+from shared.adapters.queues import held
 from shared.adapters.tables import TABLE
 from shared.exchange import error_code
 from shared.ports import PortError, Refused, Unavailable
@@ -52,16 +53,7 @@ async def waiting(installation: Installation, name: str) -> int | None:
     Raises `NotNow` or `Refused`.
     """
     queue = installation.queues.get_queue_client(name)
-
-    async def count() -> int | None:
-        try:
-            return (await queue.get_queue_properties()).approximate_message_count or 0
-        except ResourceNotFoundError as error:
-            if error_code(error) != "QueueNotFound":
-                raise
-            return None
-
-    return await ask(f"queue {name}, count", count)
+    return await ask(f"queue {name}, count", lambda: held(queue))
 
 
 def unreadable(fault: PortError, storage: Storage, service: str) -> Finding:

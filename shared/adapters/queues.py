@@ -11,9 +11,9 @@ from functools import partial
 from math import ceil
 from typing import TYPE_CHECKING, Any
 
-from azure.core.exceptions import ResourceExistsError, ResourceNotFoundError
+from azure.core.exceptions import DecodeError, ResourceExistsError, ResourceNotFoundError
 from azure.storage.queue import TextBase64EncodePolicy
-from azure.storage.queue.aio import QueueServiceClient
+from azure.storage.queue.aio import QueueClient, QueueServiceClient
 
 from shared.exchange import error_code
 from shared.messages import write_attempt, write_look
@@ -66,6 +66,19 @@ def open_deallocations(
     return StorageQueue(DEALLOCATIONS, write_attempt, connection_string, uri, credential)
 
 
+async def held(queue: QueueClient) -> int | None:
+    """About how many messages a queue holds, also such as are hidden; None: there is no such queue."""
+    try:
+        count = (await queue.get_queue_properties()).approximate_message_count
+    except ResourceNotFoundError as error:
+        if error_code(error) != "QueueNotFound":
+            raise
+        return None
+    if count is None:
+        raise DecodeError("an answer without a count, which is none of storage's")
+    return count
+
+
 class StorageQueue[Message: (Look, Attempt)]:
     """Port `Queue`: a put is one request."""
 
@@ -104,19 +117,11 @@ class StorageQueue[Message: (Look, Attempt)]:
 
     async def poisoned(self) -> int:
         """One request. There is no such queue before the host gives up on a first message."""
-        return await ask(f"queue {self._name}-poison, count", self._count)
+        return await ask(f"queue {self._name}-poison, count", lambda: held(self._poison)) or 0
 
     async def close(self) -> None:
         """End the connections; nothing can be asked for afterwards."""
         await self._service.close()
-
-    async def _count(self) -> int:
-        try:
-            return (await self._poison.get_queue_properties()).approximate_message_count or 0
-        except ResourceNotFoundError as error:
-            if error_code(error) != "QueueNotFound":
-                raise
-            return 0
 
     async def _send(self, text: str, hidden: int) -> None:
         send = partial(self._queue.send_message, text, visibility_timeout=hidden, time_to_live=_FOREVER)
