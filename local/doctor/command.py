@@ -6,12 +6,11 @@ import logging
 import os
 from collections.abc import Collection
 from contextlib import nullcontext
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 
-from local.doctor.checks import examine
 from local.doctor.findings import EXIT_CODES, Line, not_checked, worst
-from local.doctor.installation import Asked
 from local.doctor.report import for_machines, for_people
 from local.host.settings import adopt_settings
 from local.parts import ROOT, CannotStart
@@ -19,6 +18,9 @@ from shared import bootstrap
 from shared.domain.ids import parse_subscription
 from shared.domain.malformed import Malformed
 from shared.settings import endpoint
+
+if TYPE_CHECKING:
+    from local.doctor.installation import Asked
 
 EPILOG = """Exit code: 0 all is well, warnings aside; 1 something is wrong; 2 nothing is known to be wrong, but doctor
 could not look at all that it was to (nobody is signed in, no settings). It only reads, wherever it looks, but for
@@ -53,6 +55,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Examine and report; the exit code is as the epilog says."""
+    from local.doctor.installation import Asked  # noqa: PLC0415 - the SDKs take time that no other command has to pay
+
     # What the SDKs and the adapters would log comes as findings.
     logging.disable(logging.CRITICAL)
     asked = Asked(
@@ -87,7 +91,9 @@ def run(args: argparse.Namespace) -> int:
     return EXIT_CODES[worst(lines)]
 
 
-async def _examine(asked: Asked) -> list[Line]:
+async def _examine(asked: "Asked") -> list[Line]:
+    from local.doctor.checks import examine  # noqa: PLC0415 - as above
+
     console = Console(stderr=True)
     with console.status("looking") if console.is_terminal else nullcontext() as status:
 

@@ -38,6 +38,9 @@ class Need:
     type: str
     resource: str
     data: Mapping[str, str]
+    """What is known of its `data`, by path. Empty: the VM's id."""
+    members: frozenset[str]
+    """All that its `data` can have."""
 
     def sample(self, subscription: str) -> Sample:
         """It, about any VM of a subscription."""
@@ -53,7 +56,14 @@ class Need:
             "type": self.type,
         }
         fields |= {f"data.{key}": value or subject for key, value in self.data.items()}
-        return Sample(self.type, {key.lower(): value.lower() for key, value in fields.items()})
+        return Sample(self.type, {key.lower(): value.lower() for key, value in fields.items()}, self.members)
+
+
+_RESOURCE_DATA = frozenset({
+    "authorization", "claims", "correlationid", "httprequest", "operationname", "resourceprovider", "resourceuri",
+    "status", "subscriptionid", "tenantid",
+})  # fmt: skip
+_HEALTH_DATA = frozenset({"resourceinfo", "operationalinfo", "apiversion"})
 
 
 def _told(name: str, kind: str, resource: str, operation: str) -> Need:
@@ -64,7 +74,7 @@ def _told(name: str, kind: str, resource: str, operation: str) -> Need:
         "resourceUri": "",
         "status": "Succeeded",
     }
-    return Need(name, f"{_RESOURCES}.Resource{kind}Success", resource, data)
+    return Need(name, f"{_RESOURCES}.Resource{kind}Success", resource, data, _RESOURCE_DATA)
 
 
 _OPERATIONS = (
@@ -114,6 +124,7 @@ KINDS = (
                     "resourceInfo.properties.targetResourceType": _VM,
                     "resourceInfo.properties.targetResourceId": "",
                 },
+                _HEALTH_DATA,
             ),
         ),
         wanted=f"--included-event-types {_ANNOTATED} --advanced-filter "

@@ -20,6 +20,13 @@ class Sample:
     type: str
     fields: Mapping[str, str]
     """By the key of an advanced filter in lower case, such as `data.operationname`; also in lower case, with holes."""
+    members: frozenset[str]
+    """All that its `data` can have, in lower case."""
+
+    def lacks(self, key: str) -> bool:
+        """Whether it certainly has nothing by a key of an advanced filter."""
+        first, _, rest = key.partition(".")
+        return first == "data" and rest.partition(".")[0] not in self.members
 
 
 def lets_through(condition: Row, sample: Sample) -> bool | None:
@@ -56,18 +63,19 @@ def _admits(one: object, sample: Sample) -> bool | None:
     """Whether an advanced filter does."""
     if not isinstance(one, dict):
         return None
-    name, value = str(one.get("operatorType")).lower(), sample.fields.get(str(one.get("key")).lower())
-    if value is None:
+    name, key, values = str(one.get("operatorType")).lower(), str(one.get("key")).lower(), one.get("values")
+    value, lacks = sample.fields.get(key), sample.lacks(key)
+    if value is None and not lacks:
         return None
     if name in {"isnotnull", "isnullorundefined"}:
-        return name == "isnotnull"
-    negative = name.startswith("stringnot")
+        return lacks is (name == "isnullorundefined")
+    if lacks:
+        return False if name in _OPERATORS else None
     fits = _OPERATORS.get(name.replace("stringnot", "string"))
-    values = one.get("values")
-    if fits is None or not isinstance(values, list):
+    if value is None or fits is None or not isinstance(values, list):
         return None
     answer = some(fits(value, str(wanted).lower()) for wanted in values)
-    return inverse(answer) if negative else answer
+    return inverse(answer) if name.startswith("stringnot") else answer
 
 
 def _begins(value: str, wanted: str) -> bool | None:

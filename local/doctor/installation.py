@@ -45,6 +45,11 @@ class Installation:
     asked: Asked
     now: Clock
 
+    @property
+    def address(self) -> str:
+        """The app's, for commands that ask it."""
+        return self.asked.app or "https://<app>"
+
 
 @asynccontextmanager
 async def reached(settings: Settings, asked: Asked, now: Clock) -> AsyncIterator[Installation]:

@@ -35,8 +35,8 @@ async def look(installation: Installation) -> list[Finding]:
     count = f"{'at least ' if more else ''}{len(flagged)}"
     return [
         ok(f"{count} flagged"),
-        *_troubles(flagged),
-        *([_untold(parked)] if parked else []),
+        *_troubles(flagged, installation.address),
+        *([_untold(parked, installation.address)] if parked else []),
     ]
 
 
@@ -52,7 +52,7 @@ async def _records(ledger: Ledger, query: Query) -> tuple[list[Record], bool]:
     return found, True
 
 
-def _troubles(flagged: Sequence[Record]) -> list[Finding]:
+def _troubles(flagged: Sequence[Record], address: str) -> list[Finding]:
     """The deallocations of flagged VMs that came to no good end, by what became of them."""
     found = list[Finding]()
     for stage in WENT_WRONG:
@@ -61,16 +61,16 @@ def _troubles(flagged: Sequence[Record]) -> list[Finding]:
             found.append(
                 warning(
                     f"deallocation {stage} of {_names(records)}",
-                    f"see why, in `deallocation`: curl '{_url(records[0])}?code=<key>'",
+                    f"see why, in `deallocation`: curl '{_url(records[0], address)}?code=<key>'",
                 )
             )
     return found
 
 
-def _untold(parked: Sequence[Record]) -> Finding:
+def _untold(parked: Sequence[Record], address: str) -> Finding:
     return warning(
         f"notices given up of {_names(parked)}",
-        f"once they can be sent, ask for a look: curl -X POST '{_url(parked[0])}/look?code=<key>'",
+        f"once they can be sent, ask for a look: curl -X POST '{_url(parked[0], address)}/look?code=<key>'",
     )
 
 
@@ -79,6 +79,6 @@ def _names(records: Sequence[Record]) -> str:
     return f"{names} and {len(records) - NAMED} more" if len(records) > NAMED else names
 
 
-def _url(record: Record) -> str:
+def _url(record: Record, address: str) -> str:
     vm = record.vm
-    return f"https://<app>/api/vms/{vm.subscription}/{vm.resource_group}/{vm.name}"
+    return f"{address}/api/vms/{vm.subscription}/{vm.resource_group}/{vm.name}"

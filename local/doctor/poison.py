@@ -48,7 +48,7 @@ async def _given_up(installation: Installation, name: str) -> list[Finding]:
     return [
         warning(
             f"queue {poison} holds about {count}{first}",
-            f"find their failure in the app's log and mend it, then: {clear}",
+            f"find its failure in the app's log and mend it, then: {clear}",
         )
     ]
 

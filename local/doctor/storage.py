@@ -16,8 +16,6 @@ from shared.ports import PortError, Refused, Unavailable
 from shared.settings import STORAGE, Storage
 from shared.storage import ask
 
-FIRST_USE = "call the app, which makes it at its first use: curl 'https://<app>/api/health?code=<key>'"
-
 
 @cache
 def queue_names() -> tuple[str, ...]:
@@ -91,7 +89,7 @@ async def _table(installation: Installation) -> Finding:
     except PortError as fault:
         return unreadable(fault, installation.settings.storage, "Table")
     if not there:
-        return warning(f"table {TABLE} is not there", FIRST_USE)
+        return _not_there(f"table {TABLE}", installation)
     return ok(f"table {TABLE} can be read")
 
 
@@ -101,12 +99,17 @@ async def _queues(installation: Installation) -> list[Finding]:
         for name in queue_names():
             count = await waiting(installation, name)
             if count is None:
-                found.append(warning(f"queue {name} is not there", FIRST_USE))
+                found.append(_not_there(f"queue {name}", installation))
             else:
                 found.append(ok(f"queue {name} can be read; about {count} wait, due or for later"))
     except PortError as fault:
         found.append(unreadable(fault, installation.settings.storage, "Queue"))
     return found
+
+
+def _not_there(what: str, installation: Installation) -> Finding:
+    ask = f"curl '{installation.address}/api/health?code=<key>'"
+    return warning(f"{what} is not there", f"call the app, which makes it at its first use: {ask}")
 
 
 def _account(storage: Storage) -> str:

@@ -7,7 +7,11 @@ from local.doctor.filters import HOLE, Sample, every, inverse, lets_through, som
 TYPE = "Microsoft.Resources.ResourceActionSuccess"
 SUBJECT = f"/subscriptions/1/resourcegroups/{HOLE}/providers/microsoft.compute/virtualmachines/{HOLE}"
 POWER_OFF = "Microsoft.Compute/virtualMachines/powerOff/action"
-SAMPLE = Sample(TYPE, {"subject": SUBJECT, "data.operationname": POWER_OFF.lower()})
+SAMPLE = Sample(
+    TYPE,
+    {"subject": SUBJECT, "data.operationname": POWER_OFF.lower()},
+    frozenset({"operationname", "claims"}),
+)
 
 
 def advanced(operator: str, *values: object, key: str = "data.operationName") -> dict[str, Any]:
@@ -54,8 +58,13 @@ def test_types_and_subjects(condition: dict[str, Any], answer: bool | None) -> N
         (advanced("StringNotContains", "deallocate"), True),
         (advanced("IsNotNull"), True),
         (advanced("IsNullOrUndefined"), False),
-        (advanced("StringIn", POWER_OFF, key="data.unheardOf"), None),
-        (advanced("IsNotNull", key="data.unheardOf"), None),
+        (advanced("StringIn", "x", key="data.claims.aud"), None),
+        (advanced("IsNotNull", key="data.claims.aud"), None),
+        (advanced("StringIn", "x", key="id"), None),
+        (advanced("StringIn", POWER_OFF, key="data.unheardOf"), False),
+        (advanced("StringNotIn", POWER_OFF, key="data.unheardOf.of"), None),
+        (advanced("IsNotNull", key="data.unheardOf"), False),
+        (advanced("IsNullOrUndefined", key="data.unheardOf"), True),
         (advanced("NumberIn", 1), None),
         (advanced("Unheard of", POWER_OFF), None),
         ({"advancedFilters": [{"operatorType": "StringIn", "key": "subject"}]}, None),
