@@ -40,12 +40,13 @@ async def look(asked: Asked) -> list[Finding]:
 
 def _judged(health: Health, app: str) -> list[Finding]:
     poison = [f"{queue} holds about {count}" for queue, count in health.get("poison", {}).items() if count]
-    remarks = [str(remark) for remark in health.get("remarks", [])]
+    remarks = [str(remark) for remark in health.get("remarks") or ()]
     remarks += [told for told in poison if told not in remarks]
     problems = [
         wrong(
             str(problem),
-            f"mend it in the settings of {app}: az functionapp config appsettings set {_named(app)}",
+            "see docs/operations.md; a setting is mended with: az functionapp config appsettings set "
+            f"{_named(app)} --settings <name>=<value>",
         )
         for problem in health["problems"]
     ]

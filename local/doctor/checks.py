@@ -144,7 +144,7 @@ async def _within_time(check: Check, look: Callable[[], Awaitable[list[Finding]]
         async with asyncio.timeout(CHECK_SECONDS):
             return await look()
     except TimeoutError:
-        return [not_checked(f"no answer within {CHECK_SECONDS:g} s", check.mend)]
+        return [not_checked(f"{check.question} No answer within {CHECK_SECONDS:g} s", check.mend)]
     except Exception as error:  # noqa: BLE001 - the other checks are wanted all the more
         fact = f"doctor itself failed: {type(error).__name__}: {error}"
         return [not_checked(fact, "please report it, with this line")]

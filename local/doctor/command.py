@@ -2,8 +2,10 @@
 
 import argparse
 import asyncio
+import io
 import logging
 import os
+import sys
 from collections.abc import Collection
 from contextlib import nullcontext
 from typing import TYPE_CHECKING
@@ -83,7 +85,12 @@ def run(args: argparse.Namespace) -> int:
         )
     else:
         about = f"Stopgap, as set in {f'{path} and ' if path else ''}the environment"
-        lines = asyncio.run(_examine(asked))
+        try:
+            lines = asyncio.run(_examine(asked))
+        except KeyboardInterrupt:
+            return 130  # as shells have it
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")  # not every terminal has every letter
     if args.json:
         print(for_machines(lines, about))
     else:

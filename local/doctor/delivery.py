@@ -12,7 +12,7 @@ from local.doctor.arm import Row, mend_of
 from local.doctor.filters import HOLE, Sample, lets_through, some
 from local.doctor.findings import Finding, failed, not_checked, ok, warning, wrong
 from local.doctor.installation import Installation
-from shared.domain.malformed import Malformed
+from shared.domain.malformed import Malformed, shown
 from shared.ports import PortError, Refused
 
 API_VERSION = "2025-02-15"
@@ -271,7 +271,7 @@ def _properties(row: Row) -> Row:
     """The properties of what has an id and a name as well. Raises `Malformed`."""
     properties = row.get("properties")
     if not isinstance(properties, dict) or not all(isinstance(row.get(name), str) for name in ("id", "name")):
-        raise Malformed(f"ARM's answer: expected id, name and properties of a resource, got {row!r:.120}")
+        raise Malformed(f"ARM's answer: expected id, name and properties of a resource, got {shown(row)}")
     return properties
 
 

@@ -75,11 +75,11 @@ class TestMaking:
             raise ZeroDivisionError("oops")
 
         monkeypatch.setattr(checks, "CHECK_SECONDS", 0.2)
-        broken = checks.Check("broken", "?", stuck, "try again")
+        broken = checks.Check("broken", "Is it?", stuck, "try again")
         monkeypatch.setattr(checks, "CHECKS", (broken, *CHECKS))
         (finding,) = await look("broken")
         assert finding == (
-            not_checked("no answer within 0.2 s", "try again")
+            not_checked("Is it? No answer within 0.2 s", "try again")
             if fault == "hangs"
             else not_checked(
                 "doctor itself failed: ZeroDivisionError: oops", "please report it, with this line"

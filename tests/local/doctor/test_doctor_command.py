@@ -64,8 +64,14 @@ async def test_an_installation_that_is_well(
 
 
 async def test_an_installation_that_is_broken(environment: Environment) -> None:
-    told = await doctor("--settings", "none", **environment | {"STOPGAP_MODE": "deallocate"})
+    broken = environment | {"STOPGAP_MODE": "deallocate"}
+    told, in_ascii = await asyncio.gather(
+        doctor("--settings", "none", **broken),
+        doctor("--settings", "none", **broken, PYTHONIOENCODING="ascii"),
+    )
     assert (told.code, told.err) == (1, "")
+    assert (in_ascii.code, in_ascii.err) == (1, "")
+    assert "? wrong        settings     mode deallocate" in in_ascii.out
     assert told.out.startswith("Stopgap, as set in the environment\n")
     assert "✗ wrong        settings     mode deallocate, but STOPGAP_ALLOW_DEALLOCATE is not true" in told.out
     assert f"\nsubscription {SUB}\n" in told.out
