@@ -10,14 +10,14 @@ import logging
 from datetime import datetime, timedelta
 from functools import partial
 from typing import NamedTuple
-from urllib.parse import SplitResult, quote, urlencode, urlsplit
+from urllib.parse import quote, urlencode
 
 from azure.core.exceptions import AzureError
 from azure.core.rest import HttpRequest
 
 from shared.domain.malformed import Malformed, shown
 from shared.domain.money import Offer, Rates, read_page, read_rates
-from shared.exchange import answer_to, exchange, plain_client, port_error, read_json
+from shared.exchange import answer_to, exchange, leads_to, plain_client, port_error, read_json
 from shared.ports import Clock, Fetched, NotNow, PortError, PriceCache
 from shared.settings import PUBLIC_PRICES
 from shared.settings import endpoint as checked
@@ -44,8 +44,6 @@ GOOD_FOR = timedelta(days=1)
 
 PAUSE = timedelta(minutes=1)
 """How long an offer is left alone that could not be had, unless the API asks for more."""
-
-_DEFAULT_PORTS = {"https": 443, "http": 80}
 
 
 class _Known(NamedTuple):
@@ -196,18 +194,9 @@ class RetailPrices:
 
     def _next_page(self, link: str) -> str:
         """The address of the next page. The reply chooses it, so it has to be where we asked."""
-        try:
-            same = _place(urlsplit(link)) == _place(urlsplit(self._endpoint))
-        except ValueError:  # a port or an IPv6 address that is none
-            same = False
-        if not same:
+        if not leads_to(link, self._endpoint):
             raise Malformed(f"expected NextPageLink to be on {self._endpoint}, got {shown(link)}")
         return quote(link, safe="%/:?#[]@!$&'()*+,;=", errors="replace")
-
-
-def _place(url: SplitResult) -> tuple[str, str | None, str | None, int | None]:
-    """Scheme, user, host and port; Azure names the port even where it is the usual one."""
-    return url.scheme, url.username, url.hostname, url.port or _DEFAULT_PORTS.get(url.scheme)
 
 
 def _pause(fault: PortError | Malformed) -> timedelta:

@@ -86,14 +86,22 @@ class _Drawn:
 def open_ledger(
     connection_string: str | None, uri: str | None, credential: "AsyncTokenCredential"
 ) -> "TableLedger":
-    """The ledger in a storage account: the one that a connection string names, else the one at a URI.
+    """The ledger in the storage account that `table_service` reaches, with its arguments."""
+    return TableLedger(table_service(connection_string, uri, credential))
 
-    Makes no connection yet. Raises `ValueError` for a connection string or URI that is none.
+
+def table_service(
+    connection_string: str | None, uri: str | None, credential: "AsyncTokenCredential"
+) -> TableServiceClient:
+    """A client of the tables in a storage account that leaves retries to us.
+
+    It is the account that a connection string names, else the one at a URI. Makes no connection yet. Raises
+    `ValueError` for a connection string or URI that is none.
     """
     options: dict[str, Any] = {"transport": storage_transport(connection_string, "table"), "retry_total": 0}
     if connection_string:
-        return TableLedger(TableServiceClient.from_connection_string(connection_string, **options))
-    return TableLedger(TableServiceClient(uri or "", credential=credential, **options))
+        return TableServiceClient.from_connection_string(connection_string, **options)
+    return TableServiceClient(uri or "", credential=credential, **options)
 
 
 class TableLedger:

@@ -2,13 +2,15 @@
 
 import json
 import re
+from argparse import ArgumentParser
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from function_app import app
 from local.azure.price_list import list_price
+from local.doctor import command as doctor
+from local.doctor.checks import CHECKS, SUBSCRIPTION_CHECKS
+from local.triggers import triggers
 from shared.domain.actions import What
 from shared.domain.money import Amount, Cost, cost_view
 from shared.domain.safety import RULES, Scope
@@ -62,6 +64,19 @@ def test_the_cost_in_the_documentation_is_a_cost() -> None:
     assert json.loads(example) == cost_view(Cost(amount, amount.times(10)))
 
 
+def test_every_check_of_doctor_is_documented() -> None:
+    documented = set(re.findall(r"^\| `(\w+)` \|", text("docs/doctor.md"), re.MULTILINE))
+    made = {check.name for check in (*CHECKS, *SUBSCRIPTION_CHECKS)}
+    assert documented == {"settings", "credential", *made}
+
+
+def test_every_option_of_doctor_is_documented() -> None:
+    parser = ArgumentParser(add_help=False)
+    doctor.add_arguments(parser)
+    documented = set(re.findall(r"`(--[a-z-]+)[ `]", text("docs/doctor.md")))
+    assert documented == set(re.findall(r"--[a-z-]+", parser.format_usage()))
+
+
 def test_every_notice_is_documented() -> None:
     for name in NOTICE_TYPES.values():
         assert f"`{name}`" in text("CHANGELOG.md")
@@ -69,8 +84,7 @@ def test_every_notice_is_documented() -> None:
 
 def test_every_route_is_documented() -> None:
     documented = re.findall(r"^\| `([A-Z]+) /api/([^`?]+)[^`]*`", text("README.md"), re.MULTILINE)
-    triggers: list[Any] = [function.get_trigger() for function in app.get_functions()]
-    routes = [(trigger.methods, trigger.route) for trigger in triggers if hasattr(trigger, "route")]
+    routes = [(trigger.methods, trigger.route) for trigger in triggers() if hasattr(trigger, "route")]
     assert sorted(documented) == sorted(
         (method.value, route) for methods, route in routes for method in methods
     )
