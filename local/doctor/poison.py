@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from local.doctor.findings import Finding, ok, warning
 from local.doctor.installation import Installation
-from local.doctor.storage import access, queue_names, unreadable, waiting
+from local.doctor.storage import QUEUES, access, unreadable, waiting
 from shared.adapters.queues import DEALLOCATIONS, LOOKS
 from shared.domain.malformed import Malformed, shown
 from shared.messages import read_attempt, read_look
@@ -29,7 +29,7 @@ async def look(installation: Installation) -> list[Finding]:
     """The poison queue of each queue."""
     found = list[Finding]()
     try:
-        for name in queue_names():
+        for name in QUEUES:
             found += await _given_up(installation, name)
     except PortError as fault:
         return [*found, unreadable(fault, installation.settings.storage, "Queue")]
@@ -65,5 +65,3 @@ def _told(message: "QueueMessage", queue: str) -> str:
         return f"{at}{READERS[queue](body)}"
     except Malformed:
         return f"{at}asks for nothing that can be read: {shown(body)}"
-    except KeyError:
-        return f"{at}says {shown(body)}"

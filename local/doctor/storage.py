@@ -7,18 +7,15 @@ from azure.core.utils import parse_connection_string
 
 from local.doctor.findings import Finding, failed, not_checked, ok, warning
 from local.doctor.installation import Installation
-from local.triggers import triggers
-from shared.adapters.queues import held
+from shared.adapters.queues import DEALLOCATIONS, LOOKS, held
 from shared.adapters.tables import TABLE
 from shared.exchange import error_code
 from shared.ports import PortError, Refused, Unavailable
 from shared.settings import STORAGE, Storage
 from shared.storage import ask
 
-
-def queue_names() -> tuple[str, ...]:
-    """The queues that functions of the app are triggered by."""
-    return tuple(trigger.queue_name for trigger in triggers() if hasattr(trigger, "queue_name"))
+QUEUES = (LOOKS, DEALLOCATIONS)
+"""The queues that functions of the app are triggered by."""
 
 
 async def look(installation: Installation) -> list[Finding]:
@@ -93,7 +90,7 @@ async def _table(installation: Installation) -> Finding:
 async def _queues(installation: Installation) -> list[Finding]:
     found = list[Finding]()
     try:
-        for name in queue_names():
+        for name in QUEUES:
             count = await waiting(installation, name)
             if count is None:
                 found.append(_not_there(f"queue {name}", installation))

@@ -4,13 +4,14 @@ import json
 import re
 from argparse import ArgumentParser
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from function_app import app
 from local.azure.price_list import list_price
 from local.doctor import command as doctor
 from local.doctor.checks import CHECKS, SUBSCRIPTION_CHECKS
-from local.triggers import triggers
 from shared.domain.actions import What
 from shared.domain.money import Amount, Cost, cost_view
 from shared.domain.safety import RULES, Scope
@@ -84,7 +85,8 @@ def test_every_notice_is_documented() -> None:
 
 def test_every_route_is_documented() -> None:
     documented = re.findall(r"^\| `([A-Z]+) /api/([^`?]+)[^`]*`", text("README.md"), re.MULTILINE)
-    routes = [(trigger.methods, trigger.route) for trigger in triggers() if hasattr(trigger, "route")]
+    triggers: list[Any] = [function.get_trigger() for function in app.get_functions()]
+    routes = [(trigger.methods, trigger.route) for trigger in triggers if hasattr(trigger, "route")]
     assert sorted(documented) == sorted(
         (method.value, route) for methods, route in routes for method in methods
     )
