@@ -235,6 +235,7 @@ class World:
         if self.now < self.life.free_at:
             self._at(self.life.free_at, partial(self._do, deed))
             return
+        self.now += timedelta(microseconds=1)  # after every look so far: none saw the VM at the moment of a deed
         self.tell(self.life.do(self._deeds.popleft(), self.now))
         self._plan_deed()
 
