@@ -60,6 +60,8 @@ class Deallocation:
     """When the next attempt may begin. While one is under way: when it is taken for lost."""
     attempts: int = 0
     """Attempts begun, at most three."""
+    unclear: bool = False
+    """Whether Azure may have taken an attempt before the latest: its answer was lost."""
     looked_at: datetime | None = None
     """The look that the latest attempt relied on."""
     accepted_at: datetime | None = None

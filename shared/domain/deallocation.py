@@ -105,6 +105,7 @@ def begun(record: Record, asked_at: datetime, now: datetime) -> Record | None:
             closing,
             stage=Stage.BEGUN,
             attempts=closing.attempts + 1,
+            unclear=closing.unclear or closing.stage is Stage.BEGUN,
             try_at=now + LEASE,
             looked_at=None,
             code=None,
@@ -129,14 +130,12 @@ def answered(record: Record, answer: Answer, now: datetime) -> Record:
         case Failed():
             closing = _failed(closing, answer, now)
         case NotSent(refusal=forbidden, again_at=again_at):
-            closing = replace(
-                closing,
-                stage=Stage.ASKED if again_at else Stage.REFUSED,
-                attempts=closing.attempts - 1,
-                try_at=again_at or closing.try_at,
-                said=answer.said,
-                refusal=forbidden,
-                ended_at=None if again_at else now,
+            attempts = closing.attempts - 1
+            closing = replace(closing, attempts=attempts, said=answer.said, refusal=forbidden)
+            closing = (
+                replace(closing, stage=Stage.ASKED, try_at=again_at)
+                if again_at
+                else _given_up(closing, Stage.REFUSED, now)
             )
     # The next look is not as far away as those before had become.
     return replace(record, deallocation=closing, retry=None)
@@ -174,7 +173,7 @@ def withdrawn(record: Record, terms: Terms, now: datetime) -> Record:
     forbidden = refusal(Case(record, terms, now, by=closing.asked_by))
     if forbidden is None or passes(forbidden):
         return record
-    ended = replace(closing, stage=Stage.REFUSED, refusal=forbidden, ended_at=now)
+    ended = _given_up(replace(closing, refusal=forbidden), Stage.REFUSED, now)
     return replace(record, deallocation=ended)
 
 
@@ -191,10 +190,15 @@ def _to_be_done(record: Record, by: str | None, now: datetime) -> Record:
     return replace(record, deallocation=deallocation, retry=None)
 
 
+def _given_up(closing: Deallocation, stage: Stage, now: datetime) -> Deallocation:
+    """Ended without Azure having taken it; but if it may have taken an earlier attempt, nobody knows."""
+    return replace(closing, stage=Stage.UNCONFIRMED if closing.unclear else stage, ended_at=now)
+
+
 def _failed(closing: Deallocation, answer: Failed, now: datetime) -> Deallocation:
     closing = replace(closing, looked_at=answer.looked_at, code=answer.code, said=answer.said)
     if answer.final or (closing.attempts >= ATTEMPTS and not answer.unknown):
-        return replace(closing, stage=Stage.FAILED, ended_at=now)
+        return _given_up(closing, Stage.FAILED, now)
     pause = max(SPACING[min(closing.attempts, len(SPACING)) - 1], answer.retry_after or timedelta())
     return replace(closing, stage=Stage.BEGUN if answer.unknown else Stage.ASKED, try_at=now + pause)
 
@@ -230,7 +234,8 @@ def _in_between(closing: Deallocation, at: datetime, cause: Cause | None) -> boo
         at: When the start was told, or seen.
         cause: What told of it. A resource event marks an end, by Azure's clock; all else marks a beginning.
     """
-    first, last = closing.looked_at or closing.try_at - LEASE, _answered_by(closing)
+    first = closing.asked_at if closing.unclear else closing.looked_at or closing.try_at - LEASE
+    last = _answered_by(closing)
     if cause and cause.source is Source.EVENT:
         last += LAG
     return first - LAG <= at <= last
@@ -255,7 +260,7 @@ def _outcome(closing: Deallocation, record: Record, now: datetime) -> Deallocati
             return replace(ended, stage=Stage.OVERTAKEN)
         case Stage.ASKED if closing.after:
             shown = Refusal(Rule.NOT_STOPPED.value, f"it is not Stopped any more, but {closing.after}")
-            return replace(ended, stage=Stage.REFUSED, refusal=shown)
+            return _given_up(replace(closing, refusal=shown), Stage.REFUSED, now)
         case Stage.ACCEPTED | Stage.UNCONFIRMED if done:
             return replace(closing, stage=Stage.CONFIRMED, ended_at=now)
         case Stage.ACCEPTED if closing.after or now - (closing.accepted_at or now) >= CONFIRM_WITHIN:

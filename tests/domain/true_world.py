@@ -235,7 +235,8 @@ class World:
         if self.now < self.life.free_at:
             self._at(self.life.free_at, partial(self._do, deed))
             return
-        self.now += timedelta(microseconds=1)  # after every look so far: none saw the VM at the moment of a deed
+        # None of the looks so far falls on the moment of the deed.
+        self.now += timedelta(microseconds=1)
         self.tell(self.life.do(self._deeds.popleft(), self.now))
         self._plan_deed()
 

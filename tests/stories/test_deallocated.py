@@ -378,6 +378,19 @@ class TestAzureRefuses:
         assert len(world.vms.deallocations) == 1
         assert world.told()[-1] == "deallocated"
 
+    async def test_an_answer_that_never_came_and_a_second_attempt_that_may_not_be_made(self) -> None:
+        world = await left_stopped()
+        world.vms.refusals = [Unavailable("ARM, POST …: no answer")]
+        await until(world, DUE)
+        world.put("unknown")
+        await until(world, DUE + 10 * MINUTE)
+        assert await stage(world) is Stage.UNCONFIRMED, "nobody knows, which is not a refusal"
+        world.put("deallocated")
+        await world.tell("deallocate/action")
+        assert await stage(world) is Stage.CONFIRMED
+        assert len(world.vms.deallocations) == 1
+        assert world.told()[-1] == "deallocated"
+
     async def test_an_answer_that_never_came_from_an_azure_that_did_not_take_it(self) -> None:
         world = await left_stopped()
         world.vms.refusals = [Unavailable("ARM, POST …: no answer") for _ in range(3)]
