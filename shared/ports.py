@@ -12,12 +12,13 @@ Errors:
     └── Damaged         what is stored cannot be read
 """
 
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Protocol
 
 from shared.domain.actions import Entry
+from shared.domain.fleet import Sighted
 from shared.domain.ids import ScaleSetId, VmId
 from shared.domain.money import Offer, Rates
 from shared.domain.observations import Gone, Observation
@@ -78,6 +79,17 @@ class VmSource(Protocol):
         ...
 
 
+class Fleet(Protocol):
+    """Where all VMs of a subscription are looked at together: ARM's lists."""
+
+    def sight(self, subscription: str) -> AsyncIterator[Sighted]:
+        """All VMs of a subscription, some at a time; each once, but for those that come and go meanwhile.
+
+        Raises `NotNow`, `Refused` or `Malformed` in between: then the rest was not covered.
+        """
+        ...
+
+
 class Deallocator(Protocol):
     """Where VMs are deallocated: ARM."""
 
@@ -107,6 +119,37 @@ class Change:
     transition: Transition | None = None
     episodes: tuple[Episode, ...] = ()
     entries: tuple[Entry, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What a sweep has to know of a record."""
+
+    fingerprint: str
+    """Of the look that the record is from, see `shared.domain.fleet`; empty if it has none."""
+    due_at: datetime | None
+    """When the VM has to be looked at next, whatever is seen."""
+    deleted: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Coverage:
+    """What a sweep of a subscription came to."""
+
+    subscription: str
+    began_at: datetime
+    ended_at: datetime
+    vms: int
+    """VMs that Azure showed."""
+    changed: int
+    """Records that were written."""
+    gone: int
+    """VMs that were known, and that Azure no longer knows."""
+    faults: tuple[str, ...] = ()
+    """What was not covered, and why: at most a few, in words."""
+    fault_count: int = 0
+    complete: bool = True
+    """Whether all of it was seen: the lists came to their end."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,6 +212,25 @@ class Ledger(Protocol):
         """The latest `limit` transitions, episodes and entries of one VM."""
         ...
 
+    async def known(self, subscription: str) -> dict[VmId, Known]:
+        """What is known of every VM of a subscription, in short."""
+        ...
+
+    async def save_all(self, changes: Sequence[tuple[Change, Stored | None]]) -> list[bool]:
+        """Save changes of VMs of one subscription, each as `save` does, many at a time; whether each was saved.
+
+        One that was not is a conflict: somebody else saved that record first.
+        """
+        ...
+
+    async def keep_coverage(self, coverage: Coverage) -> None:
+        """Keep what the latest sweep of a subscription came to."""
+        ...
+
+    async def coverage(self, subscriptions: Sequence[str]) -> dict[str, Coverage]:
+        """What the latest sweeps came to; a subscription that was never swept is missing."""
+        ...
+
     async def draw(self, now: datetime, most: int) -> datetime | None:
         """Take one of the `most` deallocations that may be sent within an hour, whoever sends them.
 
@@ -205,8 +267,16 @@ class Attempt:
     """With the VM, the name of the deallocation."""
 
 
+@dataclass(frozen=True, slots=True)
+class Sweep:
+    """A sweep of a subscription that was asked for: what travels on the queue `sweeps`."""
+
+    subscription: str
+    asked_at: datetime
+
+
 class Queue[Message](Protocol):
-    """A queue that a function is triggered by: `looks` of `Look`, `deallocations` of `Attempt`."""
+    """A queue that a function is triggered by: `looks` of `Look`, `deallocations` of `Attempt`, `sweeps` of `Sweep`."""
 
     async def put(self, message: Message, delay: timedelta) -> None:
         """Ask for it after `delay` (not before; a delay longer than the queue can hold comes early)."""

@@ -5,19 +5,21 @@ Each call lets other tasks run first, as a request would: who loses a race again
 
 import asyncio
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
+from itertools import batched
 from typing import TYPE_CHECKING
 
 from shared.adapters import cursor, last_listed
 from shared.domain.cap import drawn_by
+from shared.domain.fleet import Sighted, fingerprint_of
 from shared.domain.ids import ScaleSetId, VmId
 from shared.domain.money import Offer, Rates
 from shared.domain.observations import Gone, Observation
 from shared.domain.records import Episode, Notice, Record, Transition
 from shared.domain.states import PowerState, ProvisioningState, Reading
-from shared.ports import Change, Clock, Conflict, Fetched, History, Page, PortError, Query, Stored
+from shared.ports import Change, Clock, Conflict, Coverage, Fetched, History, Known, Page, PortError, Query, Stored
 
 if TYPE_CHECKING:
     from shared.domain.actions import Entry
@@ -35,6 +37,7 @@ class MemoryLedger:
         self._episodes: dict[VmId, dict[datetime, Episode]] = {}
         self._entries: dict[VmId, dict[tuple[datetime, int], Entry]] = {}
         self._drawn: tuple[datetime, ...] = ()
+        self._coverage: dict[str, Coverage] = {}
         self._prices: dict[Offer, Fetched] = {}
         self._saves = 0
 
@@ -93,6 +96,41 @@ class MemoryLedger:
             tuple(_latest(self._episodes.get(vm, {}), limit)),
             tuple(_latest(self._entries.get(vm, {}), limit)),
         )
+
+    async def known(self, subscription: str) -> dict[VmId, Known]:
+        """What is known of every VM of a subscription, in short."""
+        await asyncio.sleep(0)
+        return {
+            vm: Known(
+                fingerprint_of(stored.record),
+                stored.record.look_at,
+                stored.record.power_state is PowerState.DELETED,
+            )
+            for vm, stored in self._stored.items()
+            if vm.subscription == subscription
+        }
+
+    async def save_all(self, changes: Sequence[tuple[Change, Stored | None]]) -> list[bool]:
+        """Save changes, each as `save` does; whether each was saved."""
+        saved = list[bool]()
+        for change, previous in changes:
+            try:
+                await self.save(change, previous)
+            except Conflict:
+                saved.append(False)
+            else:
+                saved.append(True)
+        return saved
+
+    async def keep_coverage(self, coverage: Coverage) -> None:
+        """Keep what the latest sweep of a subscription came to."""
+        await asyncio.sleep(0)
+        self._coverage[coverage.subscription] = coverage
+
+    async def coverage(self, subscriptions: Sequence[str]) -> dict[str, Coverage]:
+        """What the latest sweeps came to."""
+        await asyncio.sleep(0)
+        return {each: self._coverage[each] for each in subscriptions if each in self._coverage}
 
     async def draw(self, now: datetime, most: int) -> datetime | None:
         """Take one of the deallocations that may be sent within an hour; else when the next one is free."""
@@ -197,7 +235,7 @@ class MemoryPrices:
 
 
 class MemoryVms:
-    """Ports `VmSource` and `Deallocator`: the VMs that are there, to be changed at will.
+    """Ports `VmSource`, `Fleet` and `Deallocator`: the VMs that are there, to be changed at will.
 
     A look gives what `vms` holds for a VM, seen at the clock's time; an exception is raised; a VM that is not in
     it is `Gone`.
@@ -210,6 +248,8 @@ class MemoryVms:
         self.vms: dict[VmId, Observation | Gone | Exception] = dict(vms or {})
         self.looks: Counter[VmId] = Counter()
         """How often each VM was looked at."""
+        self.sweeps: Counter[str] = Counter()
+        """How often each subscription was swept."""
         self.deallocations: list[tuple[datetime, VmId]] = []
         """Each time that a VM was asked to be deallocated, whatever came of it."""
         self.refusals: list[PortError] = []
@@ -224,6 +264,20 @@ class MemoryVms:
         if isinstance(seen, Exception):
             raise seen
         return replace(seen, observed_at=observed_at)
+
+    async def sight(self, subscription: str) -> AsyncIterator[Sighted]:
+        """All VMs of a subscription, two at a time."""
+        self.sweeps[subscription] += 1
+        observed_at = self._clock()
+        vms = [(vm, seen) for vm, seen in self.vms.items() if vm.subscription == subscription]
+        for some in batched(vms, 2, strict=False):
+            await asyncio.sleep(0)
+            faults = [seen for _, seen in some if isinstance(seen, Exception)]
+            if faults:
+                raise faults[0]
+            yield Sighted(
+                tuple(replace(seen, observed_at=observed_at) for _, seen in some if isinstance(seen, Observation))
+            )
 
     async def deallocate(self, vm: VmId) -> None:
         """Ask to deallocate. What is taken shows in `vms` as deallocating."""
