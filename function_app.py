@@ -1,11 +1,12 @@
-"""Registers the functions, nothing else."""
+"""Registers the functions, and chooses who lets callers of HTTP in: nothing else."""
 
 import azure.functions as func
 
-from functions import api, deallocate, look_again, vm_event
+from functions import api, deallocate, look_again, pages, requests, vm_event
+from shared import bootstrap
 
-app = func.FunctionApp()
-app.register_functions(vm_event.blueprint)
-app.register_functions(look_again.blueprint)
-app.register_functions(deallocate.blueprint)
-app.register_functions(api.blueprint)
+# Where the platform signs callers in, it has let in whoever gets here; else it asks for a key.
+signed_in = bootstrap.signed_in_by_platform()
+app = func.FunctionApp(func.AuthLevel.ANONYMOUS if signed_in else func.AuthLevel.FUNCTION)
+for module in (vm_event, look_again, deallocate, api, requests, pages):
+    app.register_functions(module.blueprint)

@@ -24,6 +24,8 @@ from shared.watch import Watch
 if TYPE_CHECKING:
     from azure.core.credentials_async import AsyncTokenCredential
 
+    from shared.web.pages import Pages
+
 log = logging.getLogger("stopgap")
 
 SHOWN_PARKED = 10
@@ -47,6 +49,19 @@ class App:
 def now() -> datetime:
     """The time, in UTC."""
     return datetime.now(UTC)
+
+
+def signed_in_by_platform() -> bool:
+    """Whether App Service authentication stands before the app, as the platform says: then it names who calls."""
+    return os.environ.get("WEBSITE_AUTH_ENABLED", "").strip().lower() == "true"
+
+
+@cache
+def pages() -> "Pages":
+    """What makes the pages, at the first that is asked for: most instances make none."""
+    from shared.web.pages import Pages
+
+    return Pages()
 
 
 @cache

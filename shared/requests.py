@@ -16,6 +16,11 @@ class NoSuchVm(LookupError):
     """Nothing is known of a VM, and nothing can be."""
 
 
+def no_record(vm: VmId) -> NoSuchVm:
+    """The error of a VM that there is no record of."""
+    return NoSuchVm(f"no record of {vm}: no signal or sweep has named it yet")
+
+
 class NotDone(Exception):
     """What was asked for is not done as things are: `refusal` says why."""
 
@@ -63,7 +68,7 @@ class Requests:
         self._check_watched(vm)
         decision = await self.watch.take_in(vm, None, news=news)
         if decision.record is None:
-            raise NoSuchVm(f"no record of {vm}: no signal or sweep has named it yet")
+            raise no_record(vm)
         if decision.refusal:
             raise NotDone(decision.refusal)
         return decision.record

@@ -63,6 +63,8 @@ async def serve(options: Options) -> int:
     running = [asyncio.create_task(trigger.run(stop)) for trigger in triggers]
     host, port = runner.addresses[0][:2]
     where = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+    # As on the platform: where the app can be reached, for the links that it makes.
+    os.environ.setdefault("WEBSITE_HOSTNAME", where)
     names = ", ".join(function.name for function in worker.functions)
     print(f"stopgap host: listening on http://{where} (functions: {names})", flush=True)
 

@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from http import HTTPStatus
 
 from shared.domain.ids import VmId, parse_subscription
 from shared.domain.malformed import Malformed, shown
@@ -11,19 +10,22 @@ from shared.domain.records import Record
 from shared.domain.states import PowerState
 from shared.domain.views import entry_view, episode_view, transition_view, unsent_view, vm_view
 from shared.ports import History, Page, Query
+from shared.web.problems import Problem
 
 DEFAULT_LIMIT = 100
 MOST = 1000
 HISTORY = 100
 """How many transitions, episodes and actions a VM's page tells of."""
 
-PARAMETERS = ("flagged", "power_state", "subscription", "limit", "next")
+PARAMETERS = ("flagged", "parked", "power_state", "subscription", "limit", "next")
+KEY = "code"
+"""The parameter with which a caller may present the function key; it is the platform's."""
 
 
 def read_query(parameters: Mapping[str, str], watched: tuple[str, ...]) -> Query:
     """The query of `GET /vms`; `Malformed` names the parameter, what it is and what is expected."""
     for name in parameters:
-        if name not in PARAMETERS:
+        if name not in PARAMETERS and name.lower() != KEY:
             raise Malformed(f"unknown parameter {shown(name)}: expected {', '.join(PARAMETERS)}")
     wanted = parameters.get("subscription")
     if wanted is not None and parse_subscription(wanted) not in watched:
@@ -33,6 +35,7 @@ def read_query(parameters: Mapping[str, str], watched: tuple[str, ...]) -> Query
         flagged=_flagged(parameters.get("flagged")),
         power_state=_power_state(parameters.get("power_state")),
         limit=_limit(parameters.get("limit")),
+        parked=_parked(parameters.get("parked")),
         after=parameters.get("next") or None,
     )
 
@@ -47,6 +50,12 @@ def _flagged(text: str | None) -> bool | None:
             return False
         case _:
             raise Malformed(f"flagged: expected true or false, got {shown(text)}")
+
+
+def _parked(text: str | None) -> bool:
+    if text is not None and text.lower() != "true":
+        raise Malformed(f"parked: expected true, got {shown(text)}")
+    return text is not None
 
 
 def _power_state(text: str | None) -> PowerState | None:
@@ -93,9 +102,20 @@ def vm(record: Record, history: History, cost: Cost | None, spent: Sequence[Amou
     )
 
 
-def problem(status: HTTPStatus, detail: str) -> str:
-    """What went wrong, as application/problem+json (RFC 9457)."""
-    return to_json({"type": "about:blank", "title": status.phrase, "status": status.value, "detail": detail})
+def taken(record: Record, cost: Cost | None) -> str:
+    """The answer to what was asked for and taken: the VM as it is then."""
+    return to_json(vm_view(record, cost))
+
+
+def problem(found: Problem) -> str:
+    """What went wrong, as application/problem+json (RFC 9457); with `rule` where one forbids it."""
+    told = {
+        "type": "about:blank",
+        "title": found.status.phrase,
+        "status": found.status.value,
+        "detail": found.detail,
+    }
+    return to_json(told | ({"rule": found.rule} if found.rule else {}))
 
 
 def to_json(value: object) -> str:

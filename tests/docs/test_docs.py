@@ -3,12 +3,15 @@
 import json
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from function_app import app
 from local.azure.price_list import list_price
+from shared.domain.actions import What
 from shared.domain.money import Amount, Cost, cost_view
+from shared.domain.safety import RULES, Scope
 from shared.domain.views import NOTICE_TYPES
 from shared.settings import STORAGE, VARIABLES, Settings
 from shared.watch import Outcome
@@ -41,8 +44,15 @@ def test_the_example_settings_are_good() -> None:
 
 
 def test_every_count_is_documented() -> None:
-    documented = set(re.findall(r"^\| `(\w+)` \|", text("docs/operations.md"), re.MULTILINE))
-    assert documented == set(Outcome)
+    rows = re.findall(r"^\| (`\w+`(?:, `\w+`)*) \|", text("docs/operations.md"), re.MULTILINE)
+    documented = [name for row in rows for name in re.findall(r"\w+", row)]
+    assert sorted(documented) == sorted([*Outcome, *What])
+
+
+def test_every_rule_is_documented_in_its_order_and_whom_it_holds_for() -> None:
+    documented = re.findall(r"^\| `(\w+)` \| .* \| (yes|no) \|$", text("docs/api.md"), re.MULTILINE)
+    people = {True: "yes", False: "no"}
+    assert documented == [(rule, people[row.scope is Scope.ALWAYS]) for rule, row in RULES.items()]
 
 
 def test_the_cost_in_the_documentation_is_a_cost() -> None:
@@ -58,11 +68,12 @@ def test_every_notice_is_documented() -> None:
 
 
 def test_every_route_is_documented() -> None:
-    documented = {
-        path.split("?")[0] for path in re.findall(r"^\| `GET /api/([^`]+)`", text("README.md"), re.MULTILINE)
-    }
-    triggers = [function.get_trigger() for function in app.get_functions()]
-    assert documented == {trigger.route for trigger in triggers if trigger and hasattr(trigger, "route")}
+    documented = re.findall(r"^\| `([A-Z]+) /api/([^`?]+)[^`]*`", text("README.md"), re.MULTILINE)
+    triggers: list[Any] = [function.get_trigger() for function in app.get_functions()]
+    routes = [(trigger.methods, trigger.route) for trigger in triggers if hasattr(trigger, "route")]
+    assert sorted(documented) == sorted(
+        (method.value, route) for methods, route in routes for method in methods
+    )
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)

@@ -1,6 +1,7 @@
 """Talking to the function app as Event Grid and as a user do."""
 
 import json
+from collections.abc import Mapping
 from copy import deepcopy
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -48,11 +49,25 @@ class App:
             return answer.status, await answer.json(content_type=None)
 
     async def vm(self, vm_id: str) -> dict[str, Any]:
-        """A VM's page; empty while there is no record."""
-        vm = parse_vm_id(vm_id)
-        assert vm
-        status, body = await self.get(f"/api/vms/{vm.subscription}/{vm.resource_group}/{vm.name}")
+        """A VM's JSON; empty while there is no record."""
+        status, body = await self.get(path(vm_id))
         return body if status == 200 else {}
+
+    async def ask(
+        self,
+        vm_id: str,
+        what: str,
+        *,
+        headers: Mapping[str, str] | None = None,
+        **members: Any,  # noqa: ANN401 - JSON
+    ) -> tuple[int, Any]:
+        """Ask for something, as a program does; the answer's status and JSON."""
+        async with self.http.post(f"{path(vm_id)}/{what}", json=members, headers=headers) as answer:
+            return answer.status, await answer.json(content_type=None)
+
+    async def history(self, vm_id: str) -> list[tuple[str, str | None]]:
+        """What the log of a VM tells, the first first: what, and by whom."""
+        return [(line["what"], line["by"]) for line in reversed((await self.vm(vm_id))["actions"])]
 
     async def counts(self) -> dict[str, int]:
         _, body = await self.get("/api/health")
@@ -76,6 +91,13 @@ class App:
             return vm if vm and vm["flag"] and vm["flag"]["notified_at"] else {}
 
         return await eventually(look, within=60)
+
+
+def path(vm_id: str) -> str:
+    """Where a VM's JSON is."""
+    vm = parse_vm_id(vm_id)
+    assert vm
+    return f"/api/vms/{vm.subscription}/{vm.resource_group}/{vm.name}"
 
 
 def power_off_event(vm_id: str, *, at: datetime | None = None, **changes: Any) -> dict[str, Any]:  # noqa: ANN401 - JSON

@@ -199,3 +199,19 @@ async def test_a_system_key_is_asked_of_event_grid(
                 assert answer.status == status
         async with web.get("/v1/files/open") as answer:
             assert answer.status == 200, "no function key was asked for"
+
+
+async def test_functions_know_where_they_can_be_reached(tmp_path: Path) -> None:
+    app = make_app(tmp_path, ONE_FUNCTION.replace("GREETING", "WEBSITE_HOSTNAME"))
+    async with (
+        HostProcess({}, app=app) as host,
+        aiohttp.ClientSession(host.url) as web,
+        web.get("/api/hello") as answer,
+    ):
+        assert f"http://{await answer.text()}" == host.url
+    async with (
+        HostProcess({"WEBSITE_HOSTNAME": "stopgap.example"}, app=app) as host,
+        aiohttp.ClientSession(host.url) as web,
+        web.get("/api/hello") as answer,
+    ):
+        assert await answer.text() == "stopgap.example"

@@ -1,0 +1,143 @@
+"""What the pages tell of a VM, as plain values: times as they are, everything else in words."""
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+
+from shared.domain.actions import Entry
+from shared.domain.durations import words
+from shared.domain.money import Amount
+from shared.domain.policy import terms_for
+from shared.domain.reasons import by_whom
+from shared.domain.records import Episode, Record, Transition
+from shared.domain.views import episode_view
+from shared.web.captions import BILLED, EFFECTS, FLAGS, TONES, WHATS
+from shared.web.sight import Sight
+
+
+def badges(record: Record) -> list[tuple[str, str]]:
+    """The marks beside a VM's name: tone and text."""
+    state = "Hibernated" if record.present and record.reading.hibernated else record.power_state.capitalize()
+    found = [(TONES[record.power_state], f"{state}, {BILLED[record.billed]}")]
+    if record.flag:
+        found.append(("ill", FLAGS[record.flag.kind]))
+        if record.flag.snoozed_until:
+            found.append(("passing", "Snoozed"))
+    if record.exemption and record.exemption.holds(record.observed_at):
+        found.append(("passing", "Exempt"))
+    if record.closing:
+        found.append(("passing", f"Deallocation {record.closing.stage}"))
+    if record.parked:
+        found.append(("ill", "Notice given up"))
+    return found
+
+
+def given_up(record: Record) -> list[str]:
+    """The notices that were given up, a sentence each."""
+    return [
+        f"The notice “{notice.kind.replace('_', ' ')}” to the {notice.channel} was given up after "
+        f"{notice.attempts} attempts ({notice.fault or 'no answer'})."
+        for notice in record.outbox
+        if notice.parked
+    ]
+
+
+def facts(sight: Sight) -> list[tuple[str, object]]:
+    """What is known of a VM, name by name; what is not, is left out."""
+    record, model = sight.record, sight.record.model
+    terms = terms_for(sight.policy, record.tags)
+    provisioning = record.reading.provisioning_state.value
+    told: list[tuple[str, object]] = [
+        ("Cause", by_whom(record.cause) if record.cause else "unknown"),
+        ("Correlation id", record.cause.correlation_id if record.cause else None),
+        ("Scale set", model.scale_set),
+        ("Region", model.location),
+        ("Size", model.size),
+        ("Operating system", model.os_type),
+        ("Priority", model.priority),
+        ("Own licence", model.license_type),
+        (
+            "Last operation",
+            f"{provisioning} ({record.reading.detail})" if record.reading.detail else provisioning,
+        ),
+        ("Mode", terms.mode),
+        ("Grace", words(terms.grace)),
+        ("Flagged", record.flag.flagged_at if record.flag else None),
+        ("People told", record.flag.notified_at if record.flag else None),
+        ("Last look with news", record.observed_at),
+        ("Id", record.vm),
+    ]
+    return [(name, value) for name, value in told if value is not None]
+
+
+def log_row(entry: Entry) -> tuple[object, ...]:
+    """When, what, who, and the circumstances."""
+    return entry.at, WHATS[entry.what], entry.by or "Stopgap", entry.text
+
+
+def episode_row(episode: Episode, spent: Amount | None) -> tuple[object, ...]:
+    """Begin, end, hours, how it ended, and what it cost."""
+    ended = None
+    if episode.ended_as:
+        by = "by Stopgap" if episode.by_stopgap else by_whom(episode.ended_by)
+        ended = f"{episode.ended_as.capitalize()}, {by}"
+    hours = f"{episode.hours:,.1f}" if episode.hours is not None else "lasts"
+    return episode.started_at, episode.ended_at, hours, ended, amount(episode_view(episode, spent)["cost"], 2)
+
+
+def transition_row(transition: Transition) -> tuple[object, ...]:
+    """When, what, from where to where, what it does to the bill, and who did it."""
+    before = transition.before.capitalize() if transition.before else "First seen"
+    return (
+        transition.at,
+        transition.kind.replace("_", " ").capitalize(),
+        f"{before} → {transition.after.capitalize()}",
+        EFFECTS[transition.billing],
+        by_whom(transition.cause),
+    )
+
+
+def lasting(duration: timedelta) -> str:
+    """How long, in its two largest units."""
+    seconds = max(int(duration.total_seconds()), 0)
+    parts = [
+        (seconds // 86_400, "d"),
+        (seconds // 3_600 % 24, "h"),
+        (seconds // 60 % 60, "min"),
+        (seconds % 60, "s"),
+    ]
+    first = next((index for index, (count, _) in enumerate(parts) if count), len(parts) - 1)
+    return " ".join(f"{count} {unit}" for count, unit in parts[first : first + 2] if count) or "0 s"
+
+
+def due(at: datetime | None, now: datetime) -> str:
+    """How far away a time is; what has none is so now."""
+    if at is None:
+        return "now"
+    return f"in {lasting(at - now)}" if at > now else "due now"
+
+
+def costs(view: object) -> list[tuple[str, str | None]]:
+    """What a VM costs so far, by the hour and by the month, of the `cost` of its view; empty: it has none."""
+    if not isinstance(view, Mapping):
+        return []
+    parts = {"so_far": ("so far", 2), "hourly": ("an hour", 4), "monthly": ("a month of 730 hours", 2)}
+    return [
+        (name, amount(view[part] | {"currency": view["currency"]}, digits))
+        for part, (name, digits) in parts.items()
+    ]
+
+
+def amount(view: object, digits: int) -> str | None:
+    """`USD 1.23–4.56`, from `{"currency", "lower", "upper"}`; None: neither bound is known."""
+    match view:
+        case {"lower": None, "upper": None}:
+            return None
+        case {"currency": currency, "lower": None, "upper": upper}:
+            return f"at most {currency} {upper:,.{digits}f}"
+        case {"currency": currency, "lower": lower, "upper": None}:
+            return f"at least {currency} {lower:,.{digits}f}"
+        case {"currency": currency, "lower": lower, "upper": upper}:
+            bounds = dict.fromkeys(f"{bound:,.{digits}f}" for bound in (lower, upper))
+            return f"{currency} {'–'.join(bounds)}"
+        case _:
+            return None
