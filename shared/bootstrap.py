@@ -18,7 +18,8 @@ from shared.domain.durations import words
 from shared.domain.policy import Channel
 from shared.ports import Attempt, Ledger, Look, Notices, PortError, PriceCache, Prices, Query, Queue
 from shared.requests import Requests
-from shared.settings import SettingError, Settings
+from shared.settings import EVERY_QUARTER, SettingError, Settings
+from shared.sweeps import Sweeps
 from shared.watch import Watch
 
 if TYPE_CHECKING:
@@ -43,6 +44,7 @@ class App:
     ledger: Ledger
     looks: Queue[Look]
     deallocations: Queue[Attempt]
+    sweeps: Sweeps
     costs: Costs
 
 
@@ -64,11 +66,19 @@ def pages() -> "Pages":
     return Pages()
 
 
+def sweep_schedule() -> str:
+    """When sweeps are asked for, in NCRONTAB. Read while the functions are found, which a wrong one must not prevent."""
+    try:
+        return Settings.sweep_schedule_of(os.environ)
+    except SettingError:
+        return EVERY_QUARTER
+
+
 @cache
 def app() -> App:
     """The app, put together from the environment at the first call. Raises `SettingError` until it can be."""
     from shared.adapters.compute import ComputeVms
-    from shared.adapters.queues import open_deallocations, open_looks
+    from shared.adapters.queues import open_deallocations, open_looks, open_sweeps
     from shared.adapters.tables import open_ledger
 
     # At INFO the SDKs write a line for each request and one for each answer.
@@ -94,7 +104,9 @@ def app() -> App:
         keep_caller_name=settings.keep_caller_name,
     )
     costs = Costs(prices=cache(lambda: _prices(settings, ledger)), currency=settings.currency, now=now)
-    return App(settings, watch, Attempts(watch, vms), Requests(watch), ledger, looks, deallocations, costs)
+    sweeps = Sweeps(watch, vms, open_sweeps(storage.connection_string, storage.queue_uri, credential))
+    attempts, requests = Attempts(watch, vms), Requests(watch)
+    return App(settings, watch, attempts, requests, ledger, looks, deallocations, sweeps, costs)
 
 
 async def health() -> dict[str, object]:

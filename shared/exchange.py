@@ -13,6 +13,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from textwrap import shorten
+from urllib.parse import SplitResult, quote, urlsplit
 
 from azure.core import AsyncPipelineClient
 from azure.core.exceptions import (
@@ -39,6 +40,7 @@ PAUSES = (0.3, 0.9)
 LONGEST_RETRY_AFTER = timedelta(hours=1)
 """Who asks to be left alone for longer is asked again after this."""
 
+_DEFAULT_PORTS = {"https": 443, "http": 80}
 _PASSING = {500, 502, 503, 504}
 
 type Client = AsyncPipelineClient[HttpRequest, AsyncHttpResponse]
@@ -68,6 +70,22 @@ async def answer_to(request: HttpRequest, client: Client) -> AsyncHttpResponse:
     if not 200 <= response.status_code < 300:
         raise HttpResponseError(response=response)
     return response
+
+
+def next_page(endpoint: str, link: str) -> str:
+    """The address of a list's next page, which the answer chooses: it has to be where we asked. Else `Malformed`."""
+    try:
+        same = _place(urlsplit(link)) == _place(urlsplit(endpoint))
+    except ValueError:  # a port or an IPv6 address that is none
+        same = False
+    if not same:
+        raise Malformed(f"expected the next page to be on {endpoint}, got {shown(link)}")
+    return quote(link, safe="%/:?#[]@!$&'()*+,;=", errors="replace")
+
+
+def _place(url: SplitResult) -> tuple[str, str | None, str | None, int | None]:
+    """Scheme, user, host and port; Azure names the port even where it is the usual one."""
+    return url.scheme, url.username, url.hostname, url.port or _DEFAULT_PORTS.get(url.scheme)
 
 
 def read_json(response: AsyncHttpResponse, whose: str) -> object:

@@ -4,7 +4,9 @@ A look is `{"vm": "<ARM id, lower-case>", "at": "<ISO 8601, UTC>", "anyway": fal
 for. Messages of an older version, without `anyway`, are read as well.
 
 An attempt to deallocate is `{"vm": "<ARM id, lower-case>", "asked_at": "<ISO 8601, UTC>"}`: VM and time name what was
-asked for. A sweep is `{"subscription": "<GUID>", "asked_at": "<ISO 8601, UTC>"}`. Fields that we do not know are left alone: a newer version may have written them.
+asked for. A sweep is `{"subscription": "<GUID>", "asked_at": "<ISO 8601, UTC>"}`.
+
+Fields that we do not know are left alone: a newer version may have written them.
 """
 
 from datetime import UTC, datetime

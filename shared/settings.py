@@ -1,6 +1,7 @@
 """Settings: read once, from a mapping, by name when missing or malformed."""
 
 import difflib
+import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -13,6 +14,8 @@ from shared.domain.policy import Channel, Mode, Policy
 
 STORAGE = "AzureWebJobsStorage"
 PUBLIC_ARM = "https://management.azure.com"
+EVERY_QUARTER = "0 */15 * * * *"
+_FIELD = re.compile(r"[\d*/,\-A-Za-z]{1,60}")
 HIGHEST_CAP = 1000
 """The most deallocations an hour: who needs more wants something else than a safety net."""
 PUBLIC_PRICES = "https://prices.azure.com"
@@ -49,6 +52,8 @@ class Settings:
     """The Event Grid custom topic that notices go to; None: to none."""
     webhook_url: str | None = field(repr=False)
     """The webhook that notices for people go to. Who knows it can post there: it is a secret."""
+    sweep_schedule: str
+    """When all VMs are observed, in NCRONTAB."""
     currency: str
     """What costs are shown in, by its ISO 4217 code."""
     prices_endpoint: str
@@ -78,11 +83,18 @@ class Settings:
             arm_endpoint=_read(env, "STOPGAP_ARM_ENDPOINT", PUBLIC_ARM),
             topic_endpoint=topic,
             webhook_url=webhook,
+            sweep_schedule=cls.sweep_schedule_of(env),
             currency=_read(env, "STOPGAP_CURRENCY", "USD"),
             prices_endpoint=_read(env, "STOPGAP_PRICES_ENDPOINT", PUBLIC_PRICES),
             keep_caller_name=_read(env, "STOPGAP_KEEP_CALLER", False),
             unknown=tuple(_unknown(env)),
         )
+
+    @staticmethod
+    def sweep_schedule_of(env: Mapping[str, str]) -> str:
+        """The schedule alone, which the timer's binding needs; `SettingError` when it is none."""
+        schedule: str = _read(env, "STOPGAP_SWEEP_SCHEDULE", EVERY_QUARTER)
+        return schedule
 
 
 def _subscriptions(text: str) -> tuple[str, ...]:
@@ -107,6 +119,19 @@ def _yes_or_no(text: str) -> bool:
             return False
         case _:
             raise Malformed(f"expected true or false, got {shown(text)}")
+
+
+def _schedule(text: str) -> str:
+    """Six fields of NCRONTAB; what is in them only the platform knows for sure."""
+    fields = text.split()
+    if len(fields) != len(["second", "minute", "hour", "day", "month", "weekday"]) or not all(
+        map(_FIELD.fullmatch, fields)
+    ):
+        raise Malformed(
+            "expected six fields, second minute hour day month weekday, such as '0 */15 * * * *' for every 15 minutes, "
+            f"got {shown(text)}"
+        )
+    return " ".join(fields)
 
 
 def _cap(text: str) -> int:
@@ -168,6 +193,7 @@ VARIABLES: Mapping[str, Callable[[str], object]] = {
     "STOPGAP_WARNING": parse_duration,
     "STOPGAP_ALLOW_DEALLOCATE": _yes_or_no,
     "STOPGAP_MAX_DEALLOCATIONS_PER_HOUR": _cap,
+    "STOPGAP_SWEEP_SCHEDULE": _schedule,
     "STOPGAP_KEEP_CALLER": _yes_or_no,
     "STOPGAP_ARM_ENDPOINT": endpoint,
     "STOPGAP_TOPIC_ENDPOINT": endpoint,

@@ -6,7 +6,7 @@ One way for every trigger: fetch, latest, decide, save if the record is still th
 import asyncio
 import logging
 from collections import Counter
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Collection, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from enum import StrEnum
@@ -65,6 +65,7 @@ class Outcome(StrEnum):
     PUT_OFF = "put_off"
     SENT = "deallocation_sent"
     NOT_SENT = "deallocation_not_sent"
+    SWEPT = "swept"
 
 
 @dataclass(slots=True)
@@ -153,15 +154,54 @@ class Watch:
             record = stored.record if stored else None
             decision = decide(record, seen, signal, self.policy, self.now(), news)
             if decision.changed and decision.record:
-                change = Change(decision.record, decision.transition, decision.episodes, decision.entries)
                 try:
-                    await self.ledger.save(change, stored)
+                    await self.ledger.save(_change(decision), stored)
                 except Conflict:
                     continue
                 self.tell(decision.entries)
             await self._act(vm, decision)
             return decision
         raise Conflict(f"{vm}: saved by others {SAVES} times while this look was being decided")
+
+    async def take_in_all(self, seen: Sequence[Observation], fresh: Collection[VmId]) -> "Taken":
+        """Decide on looks at many VMs of one subscription, save what changed in batches, act.
+
+        One VM's failure stops no other.
+
+        Args:
+            seen: The looks.
+            fresh: VMs that there was no record of a moment ago.
+        """
+        changed, failures = 0, dict[VmId, Exception]()
+        for some in batched(seen, AT_ONCE, strict=False):
+            before = await _each({look.vm: self._latest(look.vm, fresh) for look in some})
+            failures |= before.failed
+            decided = {
+                look.vm: decide(stored.record if stored else None, look, None, self.policy, self.now())
+                for look in some
+                if look.vm in before.done
+                for stored in [before.done[look.vm]]
+            }
+            news = [(vm, each) for vm, each in decided.items() if each.changed and each.record]
+            changes = [(_change(each), before.done[vm]) for vm, each in news]
+            saved = dict(zip((vm for vm, _ in news), await self.ledger.save_all(changes), strict=True))
+            acts = dict[VmId, Coroutine[None, None, object]]()
+            for look in some:
+                decision = decided.get(look.vm)
+                if decision is None:
+                    continue
+                if saved.get(look.vm, True):
+                    self.tell(decision.entries if decision.changed else ())
+                    acts[look.vm] = self._act(look.vm, decision)
+                else:
+                    # Somebody else saved it first: the way of a single look.
+                    acts[look.vm] = self.take_in(look.vm, look)
+            changed += sum(saved.values())
+            failures |= (await _each(acts)).failed
+        return Taken(changed, failures)
+
+    async def _latest(self, vm: VmId, fresh: Collection[VmId]) -> Stored | None:
+        return None if vm in fresh else await self.ledger.latest(vm)
 
     async def amend(self, vm: VmId, change: Callable[[Record], Change | None]) -> Stored | None:
         """Save a change of the record, made again as often as somebody else saves it first.
@@ -240,6 +280,40 @@ class Watch:
         self.counts[outcome] += 1
         log.info("%s %s", outcome, _fields(told))
         return outcome
+
+
+def _change(decision: Decision) -> Change:
+    """What is written of a decision that changed something."""
+    assert decision.record  # noqa: S101 - it changed something
+    return Change(decision.record, decision.transition, decision.episodes, decision.entries)
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """What came of taking in many looks."""
+
+    changed: int
+    failures: dict[VmId, Exception]
+
+
+@dataclass(frozen=True, slots=True)
+class _Each[Result]:
+    done: dict[VmId, Result]
+    failed: dict[VmId, Exception]
+
+
+async def _each[Result](works: Mapping[VmId, Coroutine[None, None, Result]]) -> _Each[Result]:
+    """All together; what came of each, and what failed."""
+    found = dict(zip(works, await asyncio.gather(*works.values(), return_exceptions=True), strict=True))
+    done, failed = dict[VmId, Result](), dict[VmId, Exception]()
+    for vm, each in found.items():
+        if isinstance(each, Exception):
+            failed[vm] = each
+        elif isinstance(each, BaseException):
+            raise each
+        else:
+            done[vm] = each
+    return _Each(done, failed)
 
 
 async def _at_once(works: Sequence[Coroutine[None, None, None]]) -> None:

@@ -1,30 +1,37 @@
 """Azure Resource Manager, on azure-mgmt-compute: VMs are looked at, and deallocated."""
 
+from collections.abc import AsyncIterator, Mapping
+from functools import partial
 from typing import TYPE_CHECKING, cast
 
 from azure.core.exceptions import AzureError, HttpResponseError
 from azure.core.pipeline.policies import RequestIdPolicy, UserAgentPolicy
-from azure.core.rest import AsyncHttpResponse
+from azure.core.rest import AsyncHttpResponse, HttpRequest
 from azure.mgmt.compute.aio import ComputeManagementClient
+from azure.mgmt.core.exceptions import ARMErrorFormat
 from azure.mgmt.core.policies import AsyncARMChallengeAuthenticationPolicy
 
+from shared.domain.fleet import Join, Sighted, instances, read_page, uniform_sets
 from shared.domain.ids import VmId
 from shared.domain.malformed import Malformed, shown
 from shared.domain.observations import Gone, Observation, read_vm
-from shared.exchange import exchange, port_error, read_json, transport
+from shared.exchange import exchange, next_page, port_error, read_json, transport
 from shared.ports import Busy, Clock, PortError, Refused
 from shared.settings import PUBLIC_ARM
 from shared.settings import endpoint as checked
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from azure.core.credentials_async import AsyncTokenCredential
     from azure.core.pipeline import PipelineResponse
-    from azure.core.rest import HttpRequest
 
 READ = "Microsoft.Compute/virtualMachines/read"
 READ_INSTANCE = "Microsoft.Compute/virtualMachineScaleSets/virtualMachines/read"
 """The one permission that a look needs: at a VM, and at an instance of a Uniform scale set."""
 
+READ_SETS = "Microsoft.Compute/virtualMachineScaleSets/read"
+"""The one that a sweep needs besides."""
 DEALLOCATE = "Microsoft.Compute/virtualMachines/deallocate/action"
 DEALLOCATE_INSTANCE = "Microsoft.Compute/virtualMachineScaleSets/virtualMachines/deallocate/action"
 """The one that a deallocation needs."""
@@ -35,6 +42,13 @@ LOOK_SECONDS = 20.0
 DEALLOCATE_SECONDS = 20.0
 """For Azure's answer to a deallocation, which comes before it is done; token included."""
 
+LIST_SECONDS = 60.0
+"""For one page of a list, token and tries included: pages can be large, and nobody waits for a sweep."""
+
+API_VERSION = "2026-04-01"
+"""Of the lists; the SDK's own default."""
+
+_SETS = "Microsoft.Compute/virtualMachineScaleSets"
 _GONE = ("ResourceNotFound", "ResourceGroupNotFound", "NotFound")
 _INSTANCE_GONE = (*_GONE, "ParentResourceNotFound")
 _NO_INSTANCE = "is not an active virtual machine scale set vm instanceid"
@@ -77,6 +91,45 @@ class ComputeVms:
             return read_vm(vm, _vm_body(response), observed_at)
         except Malformed as fault:
             raise Malformed(f"{vm}: {fault}") from None
+
+    async def sight(self, subscription: str) -> AsyncIterator[Sighted]:
+        """All VMs, by three lists: states, models, scale sets; and one of each Uniform set's instances."""
+        join = Join()
+        async for rows, asked_at in self._pages(_vms_of(subscription), {"statusOnly": "true"}):
+            faults = join.add_states(rows, asked_at)
+            if faults:
+                yield Sighted((), faults=faults)
+        async for rows, _ in self._pages(_vms_of(subscription), {}):
+            yield join.models(rows)
+        if join.rest():
+            yield Sighted((), unclear=join.rest())
+        async for sets, _ in self._pages(_sets_of(subscription), {}):
+            for group, name in uniform_sets(sets):
+                path = f"/subscriptions/{subscription}/resourceGroups/{group}/providers/{_SETS}/{name}/virtualMachines"
+                async for rows, asked_at in self._pages(path, {"$expand": "instanceView"}):
+                    yield instances(rows, asked_at)
+
+    async def _pages(
+        self, path: str, query: Mapping[str, str]
+    ) -> AsyncIterator[tuple[list[Mapping[str, object]], "datetime"]]:
+        """The rows of a list, page by page, and when each was asked for.
+
+        Read as JSON: the SDK would make a model object of each row, which takes more time than all the rest.
+        """
+        subscription = path.split("/")[2]
+        client = self._client(subscription)
+        request = HttpRequest("GET", f"{self._endpoint}{path}", params={**query, "api-version": API_VERSION})
+        while True:
+            asked_at = self._clock()
+            try:
+                response = await exchange(partial(_listed, client, request), seconds=LIST_SECONDS)
+            except (AzureError, TimeoutError) as error:
+                raise _list_fault(path, error) from error
+            page = read_page(read_json(response, "ARM"))
+            yield page.rows, asked_at
+            if page.next is None:
+                return
+            request = HttpRequest("GET", next_page(self._endpoint, page.next))
 
     async def deallocate(self, vm: VmId) -> None:
         """One POST, never sent twice: whoever wants it again has to look again first. Raises as the port says."""
@@ -143,6 +196,30 @@ class ComputeVms:
             scope = f"{self._endpoint}/.default"
             policies.append(AsyncARMChallengeAuthenticationPolicy(self._credential, scope))
         return policies
+
+
+async def _listed(client: ComputeManagementClient, request: "HttpRequest") -> AsyncHttpResponse:
+    """A page of a list, read to its end; `HttpResponseError` for any answer but a good one."""
+    response = await client.send_request(request)
+    if response.status_code != 200:
+        raise HttpResponseError(response=response, error_format=ARMErrorFormat)
+    return response
+
+
+def _vms_of(subscription: str) -> str:
+    return f"/subscriptions/{subscription}/providers/Microsoft.Compute/virtualMachines"
+
+
+def _sets_of(subscription: str) -> str:
+    return f"/subscriptions/{subscription}/providers/{_SETS}"
+
+
+def _list_fault(path: str, error: AzureError | TimeoutError) -> PortError:
+    fault = port_error(f"ARM, GET {path}", error)
+    if isinstance(error, HttpResponseError) and error.status_code == 403:
+        action = READ_SETS if _SETS in path else READ
+        return Refused(f"{fault} (the app's identity needs {action} on subscription {path.split('/')[2]})")
+    return fault
 
 
 def _response(

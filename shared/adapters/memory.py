@@ -19,7 +19,19 @@ from shared.domain.money import Offer, Rates
 from shared.domain.observations import Gone, Observation
 from shared.domain.records import Episode, Notice, Record, Transition
 from shared.domain.states import PowerState, ProvisioningState, Reading
-from shared.ports import Change, Clock, Conflict, Coverage, Fetched, History, Known, Page, PortError, Query, Stored
+from shared.ports import (
+    Change,
+    Clock,
+    Conflict,
+    Coverage,
+    Fetched,
+    History,
+    Known,
+    Page,
+    PortError,
+    Query,
+    Stored,
+)
 
 if TYPE_CHECKING:
     from shared.domain.actions import Entry
@@ -276,7 +288,11 @@ class MemoryVms:
             if faults:
                 raise faults[0]
             yield Sighted(
-                tuple(replace(seen, observed_at=observed_at) for _, seen in some if isinstance(seen, Observation))
+                tuple(
+                    replace(seen, observed_at=observed_at)
+                    for _, seen in some
+                    if isinstance(seen, Observation)
+                )
             )
 
     async def deallocate(self, vm: VmId) -> None:

@@ -10,14 +10,14 @@ import logging
 from datetime import datetime, timedelta
 from functools import partial
 from typing import NamedTuple
-from urllib.parse import SplitResult, quote, urlencode, urlsplit
+from urllib.parse import quote, urlencode
 
 from azure.core.exceptions import AzureError
 from azure.core.rest import HttpRequest
 
 from shared.domain.malformed import Malformed, shown
 from shared.domain.money import Offer, Rates, read_page, read_rates
-from shared.exchange import answer_to, exchange, plain_client, port_error, read_json
+from shared.exchange import answer_to, exchange, next_page, plain_client, port_error, read_json
 from shared.ports import Clock, Fetched, NotNow, PortError, PriceCache
 from shared.settings import PUBLIC_PRICES
 from shared.settings import endpoint as checked
@@ -179,7 +179,7 @@ class RetailPrices:
             rows += page
             if following is None:
                 return rows
-            url = self._next_page(following)
+            url = next_page(self._endpoint, following)
         raise Malformed(f"expected at most {PAGES} pages, got another: {shown(url)}")
 
     def _first_page(self, offer: Offer) -> str:
@@ -193,21 +193,6 @@ class RetailPrices:
         query = {"currencyCode": f"'{offer.currency}'", "$filter": " and ".join(terms)}
         text = urlencode(query, safe="$", encoding="utf-8", errors="replace", quote_via=quote)
         return f"{self._endpoint}{PATH}?{text}"
-
-    def _next_page(self, link: str) -> str:
-        """The address of the next page. The reply chooses it, so it has to be where we asked."""
-        try:
-            same = _place(urlsplit(link)) == _place(urlsplit(self._endpoint))
-        except ValueError:  # a port or an IPv6 address that is none
-            same = False
-        if not same:
-            raise Malformed(f"expected NextPageLink to be on {self._endpoint}, got {shown(link)}")
-        return quote(link, safe="%/:?#[]@!$&'()*+,;=", errors="replace")
-
-
-def _place(url: SplitResult) -> tuple[str, str | None, str | None, int | None]:
-    """Scheme, user, host and port; Azure names the port even where it is the usual one."""
-    return url.scheme, url.username, url.hostname, url.port or _DEFAULT_PORTS.get(url.scheme)
 
 
 def _pause(fault: PortError | Malformed) -> timedelta:

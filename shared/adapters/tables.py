@@ -22,7 +22,7 @@ transaction, which Azure does as a whole or not at all.
 import hashlib
 import re
 import sys
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -37,12 +37,14 @@ from azure.data.tables.aio import TableServiceClient
 from shared.adapters import cursor, last_listed
 from shared.domain.actions import Entry, What
 from shared.domain.cap import drawn_by
+from shared.domain.fleet import fingerprint_of
 from shared.domain.ids import ScaleSetId, VmId
 from shared.domain.malformed import shown
 from shared.domain.money import Offer
 from shared.domain.records import Episode, Record, Transition
+from shared.domain.states import PowerState
 from shared.exchange import error_code
-from shared.ports import Change, Conflict, Damaged, Fetched, History, Page, Query, Stored
+from shared.ports import Change, Conflict, Coverage, Damaged, Fetched, History, Known, Page, Query, Stored
 from shared.storage import ask, storage_transport
 
 if TYPE_CHECKING:
@@ -65,6 +67,16 @@ _INDEXES: Mapping[str, Callable[[Record], bool]] = {
 """The further rows that hold the record, each there exactly while this is true of it."""
 PRICES = "prices"
 """The partition of prices; those of VMs are named after subscriptions, which are GUIDs."""
+
+_SWEEPS = "sweeps"
+"""The partition of what sweeps came to, a row for each subscription."""
+
+_KNOWN_COLUMNS = ("fingerprint", "due_at", "power_state")
+"""What a sweep reads of each VM's row."""
+
+_MOST_OPERATIONS = 100
+_MOST_BYTES = 2_000_000
+"""Azure does at most so much in one transaction: 100 operations and 4 MiB, of which JSON in JSON takes its share."""
 
 _MOST_ROWS = 1000
 """Azure answers a query with at most so many rows at once."""
@@ -156,6 +168,51 @@ class TableLedger:
             tuple(_value(row, Entry) for row in entries),
         )
 
+    async def known(self, subscription: str) -> dict[VmId, Known]:
+        """One query for each 1,000 VMs, of a few columns."""
+        rows = await self._find(
+            subscription, "vm!", _end("vm!"), {}, sys.maxsize, select=("RowKey", *_KNOWN_COLUMNS)
+        )
+        return {
+            VmId(subscription, *row["RowKey"].split("!")[1:]): Known(
+                str(row.get("fingerprint", "")),
+                row.get("due_at"),
+                deleted=row.get("power_state") == PowerState.DELETED,
+            )
+            for row in rows
+        }
+
+    async def save_all(self, changes: Sequence[tuple[Change, Stored | None]]) -> list[bool]:
+        """A transaction for as many as fit into one; where one of them conflicts, each of them singly."""
+        saved = list[bool]()
+        for some in _batches(changes):
+            saved += await self._save_some(some)
+        return saved
+
+    async def _save_some(self, changes: Sequence[tuple[Change, Stored | None]]) -> list[bool]:
+        operations = [each for change, previous in changes for each in _operations(change, previous)]
+        vms = f"{len(changes)} VMs" if len(changes) > 1 else str(changes[0][0].record.vm)
+        try:
+            await self._ask(f"save of {vms}", partial(self._write, vms, operations))
+        except Conflict:
+            if len(changes) == 1:
+                return [False]
+            # Azure tells of the first that conflicts, and does none: the others are none the worse for it.
+            return [saved for each in changes for saved in await self._save_some([each])]
+        return [True] * len(changes)
+
+    async def keep_coverage(self, coverage: Coverage) -> None:
+        """One upsert."""
+        row = _columns(_SWEEPS, coverage.subscription, coverage)
+        keep = partial(self._table.upsert_entity, row, mode=UpdateMode.REPLACE)
+        await self._ask(f"save of the sweep of {coverage.subscription}", keep)
+
+    async def coverage(self, subscriptions: Sequence[str]) -> dict[str, Coverage]:
+        """One query."""
+        rows = await self._find(_SWEEPS, "", "~", {}, sys.maxsize)
+        found = {str(row["RowKey"]): _value(row, Coverage) for row in rows}
+        return {each: found[each] for each in subscriptions if each in found}
+
     async def draw(self, now: datetime, most: int) -> datetime | None:
         """A point read and a conditional write, both again if somebody else draws at the same time."""
         for _ in range(DRAWS):
@@ -200,14 +257,32 @@ class TableLedger:
         return await self._find(vm.subscription, first, _end(first), {}, limit)
 
     async def _find(
-        self, subscription: str, after: str, end: str, columns: Mapping[str, object], limit: int
+        self,
+        subscription: str,
+        after: str,
+        end: str,
+        columns: Mapping[str, object],
+        limit: int,
+        select: Sequence[str] | None = None,
     ) -> list[TableEntity]:
-        """At most `limit` rows of a partition between two row keys, both excluded, where columns are as given."""
+        """At most `limit` rows of a partition between two row keys, both excluded, where columns are as given.
+
+        Args:
+            subscription: The partition.
+            after: The row key before the first.
+            end: The row key after the last.
+            columns: What the columns of these names have to be.
+            limit: How many rows.
+            select: The columns that are read; None: all.
+        """
         where = "PartitionKey eq @subscription and RowKey gt @after and RowKey lt @end"
         where += "".join(f" and {column} eq @{column}" for column in columns)
         values = {"subscription": subscription, "after": after, "end": end, **columns}
         pages = self._table.query_entities(
-            where, parameters=values, results_per_page=min(limit, _MOST_ROWS)
+            where,
+            parameters=values,
+            results_per_page=min(limit, _MOST_ROWS),
+            select=list(select) if select else None,
         ).by_page()
         rows = list[TableEntity]()
         while len(rows) < limit:
@@ -225,7 +300,7 @@ class TableLedger:
                 return None
             raise
 
-    async def _write(self, vm: VmId, operations: list[Operation]) -> str:
+    async def _write(self, vm: VmId | str, operations: list[Operation]) -> str:
         """Submit a transaction; the new ETag of its first row.
 
         It may be sent again when its answer is lost. Had the first been done, the second comes too late for its
@@ -300,6 +375,23 @@ def _operations(change: Change, previous: Stored | None) -> list[Operation]:
     return operations
 
 
+def _batches(
+    changes: Sequence[tuple[Change, Stored | None]],
+) -> Iterator[list[tuple[Change, Stored | None]]]:
+    """As many changes at a time as one transaction can do."""
+    batch, count, size = list[tuple[Change, Stored | None]](), 0, 0
+    for each in changes:
+        operations = _operations(*each)
+        bytes_more = sum(len(str(columns.get("body", ""))) for _, columns, _ in operations)
+        if batch and (count + len(operations) > _MOST_OPERATIONS or size + bytes_more > _MOST_BYTES):
+            yield batch
+            batch, count, size = [], 0, 0
+        batch.append(each)
+        count, size = count + len(operations), size + bytes_more
+    if batch:
+        yield batch
+
+
 def _name(part: Transition | Episode | Entry) -> str:
     """The row key of a part of a VM's life."""
     match part:
@@ -343,6 +435,9 @@ def _row(key: str, value: Record | Transition | Episode | Entry) -> Columns:
         row["flagged"] = value.flag is not None
         row["parked"] = value.parked
         row["observed_at"] = value.observed_at
+        row["fingerprint"] = fingerprint_of(value)
+        if value.look_at:
+            row["due_at"] = value.look_at
     return row
 
 
@@ -355,7 +450,7 @@ def _columns(partition: str, key: str, value: object) -> Columns:
     }
 
 
-def _value[Value: (Record, Transition, Episode, Entry, Fetched, _Drawn)](
+def _value[Value: (Record, Transition, Episode, Entry, Fetched, Coverage, _Drawn)](
     row: TableEntity, of: type[Value]
 ) -> Value:
     try:

@@ -86,21 +86,48 @@ class Join:
                 unclear.append(vm)
                 continue
             view, asked_at = state
-            try:
-                sighted = read_vm(vm, _with_view(row, view), asked_at)
-            except Malformed as fault:
-                faults.append(f"{vm}: {fault}")
-                unclear.append(vm)
-                continue
-            if sighted.reading.power_state is PowerState.UNKNOWN:
-                unclear.append(vm)
-            else:
-                seen.append(sighted)
+            _sight(vm, _with_view(row, view), asked_at, seen, unclear, faults)
         return Sighted(tuple(seen), tuple(unclear), tuple(faults))
 
     def rest(self) -> tuple[VmId, ...]:
         """The VMs of which only the state was shown: made, or gone, between the two lists."""
         return tuple(self._states)
+
+
+def instances(rows: list[Mapping[str, object]], asked_at: datetime) -> Sighted:
+    """What a page of a Uniform set's instances shows: model and instance view come together.
+
+    Args:
+        rows: The page, asked for with `$expand=instanceView`.
+        asked_at: When it was asked for.
+    """
+    seen, unclear, faults = list[Observation](), list[VmId](), list[str]()
+    for row in rows:
+        vm = _vm(row, faults)
+        if vm:
+            _sight(vm, row, asked_at, seen, unclear, faults)
+    return Sighted(tuple(seen), tuple(unclear), tuple(faults))
+
+
+def _sight(
+    vm: VmId,
+    row: Mapping[str, object],
+    asked_at: datetime,
+    seen: list[Observation],
+    unclear: list[VmId],
+    faults: list[str],
+) -> None:
+    """Read one VM into what it is: seen, or to be looked at singly."""
+    try:
+        sighted = read_vm(vm, row, asked_at)
+    except Malformed as fault:
+        faults.append(f"{vm}: {fault}")
+        unclear.append(vm)
+        return
+    if sighted.reading.power_state is PowerState.UNKNOWN:
+        unclear.append(vm)
+    else:
+        seen.append(sighted)
 
 
 def fingerprint(reading: Reading, model: Model, tags: Mapping[str, str]) -> str:
@@ -116,9 +143,10 @@ def fingerprint_of(record: Record) -> str:
 
 def _with_view(row: Mapping[str, object], view: object) -> dict[str, object]:
     properties = row.get("properties")
-    if not isinstance(properties, Mapping):
-        raise Malformed(f"ARM's answer: expected `properties` to be an object, got {shown(properties)}")
-    return {**row, "properties": {**properties, "instanceView": view}}
+    return {
+        **row,
+        "properties": {**properties, "instanceView": view} if isinstance(properties, Mapping) else properties,
+    }
 
 
 def _vm(row: object, faults: list[str]) -> VmId | None:

@@ -1,0 +1,179 @@
+"""The use cases of sweeps: all VMs of a subscription observed together.
+
+Two lists show the whole fleet, whatever its size. What they show is held against what is known of each VM, in short;
+only what is new goes the way of every look: decide, save, act. A sweep that is interrupted is simply run again.
+"""
+
+import asyncio
+import logging
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from itertools import batched
+
+from shared.domain.decision import Decision
+from shared.domain.fleet import fingerprint
+from shared.domain.ids import VmId
+from shared.domain.malformed import Malformed
+from shared.domain.observations import Observation
+from shared.domain.states import PowerState
+from shared.ports import Coverage, Fleet, Known, Ledger, NotNow, Queue, Refused, Sweep
+from shared.watch import LATER, SOON, Outcome, Watch
+
+log = logging.getLogger("stopgap.sweeps")
+
+SINGLY_AT_ONCE = 8
+"""How many VMs are looked at singly at once."""
+
+FAULTS_KEPT = 20
+"""How many faults of a sweep are kept in words; the others are counted."""
+
+
+@dataclass(slots=True)
+class Sweeps:
+    """Sweeps, one subscription at a time; the platform runs as many at once as it has instances for."""
+
+    watch: Watch
+    fleet: Fleet
+    sweeps: Queue[Sweep]
+
+    @property
+    def ledger(self) -> Ledger:
+        """The watch's."""
+        return self.watch.ledger
+
+    async def schedule(self) -> None:
+        """Ask for a sweep of each subscription. One that cannot be asked for keeps no other from it."""
+        now = self.watch.now()
+        puts = [self.sweeps.put(Sweep(each, now), timedelta()) for each in sorted(self.watch.subscriptions)]
+        failed = [
+            found
+            for found in await asyncio.gather(*puts, return_exceptions=True)
+            if isinstance(found, Exception)
+        ]
+        if failed:
+            raise ExceptionGroup(f"{len(failed)} of {len(puts)} sweeps could not be asked for", failed)
+
+    async def sweep(self, asked: Sweep) -> Outcome:
+        """Observe all VMs of a subscription.
+
+        What Azure cannot or will not answer is kept as what was not covered, and asked for again later; port errors
+        of the ledger propagate.
+        """
+        subscription = asked.subscription
+        if subscription not in self.watch.subscriptions:
+            return self.watch.came(Outcome.NOT_WATCHED, subscription=subscription)
+        run = _Run(self.watch, subscription, self.watch.now())
+        try:
+            await self._observe(run)
+        except NotNow as fault:
+            await self._put_off(run, asked, fault.retry_after or SOON, fault)
+            return self.watch.came(Outcome.PUT_OFF, subscription=subscription, fault=fault)
+        except (Refused, Malformed) as fault:
+            log.error("sweep of %s: %s", subscription, fault)  # noqa: TRY400 - the line names the fault
+            await self._put_off(run, asked, LATER, fault)
+            return self.watch.came(Outcome.PUT_OFF, subscription=subscription, fault=fault)
+        coverage = run.coverage(complete=True)
+        await self.ledger.keep_coverage(coverage)
+        outcome = self.watch.came(
+            Outcome.SWEPT,
+            subscription=subscription,
+            vms=coverage.vms,
+            changed=coverage.changed,
+            gone=coverage.gone,
+            faults=coverage.fault_count,
+            seconds=(coverage.ended_at - coverage.began_at).total_seconds(),
+        )
+        if run.failures:
+            raise ExceptionGroup(f"sweep of {subscription}: {len(run.failures)} VMs failed", run.failures)
+        return outcome
+
+    async def _observe(self, run: "_Run") -> None:
+        known = await self.ledger.known(run.subscription)
+        async for sighted in self.fleet.sight(run.subscription):
+            run.vms += len(sighted.seen) + len(sighted.unclear)
+            run.tell(sighted.faults)
+            before = {seen.vm: known.pop(seen.vm, None) for seen in sighted.seen}
+            news = [seen for seen in sighted.seen if self._is_news(before[seen.vm], seen)]
+            await run.take_in(news, {vm for vm, each in before.items() if each is None})
+            for vm in sighted.unclear:
+                known.pop(vm, None)
+            await run.look_singly(sighted.unclear)
+        # What no list showed is gone, if Azure says so of each; a list may have been read while it was being made.
+        missing = [vm for vm, each in known.items() if not each.deleted]
+        run.gone += await run.look_singly(missing)
+
+    def _is_news(self, known: Known | None, seen: Observation) -> bool:
+        """Whether a sight of a VM may change what is known of it."""
+        if known is None or known.deleted:
+            return True
+        due = known.due_at is not None and known.due_at <= self.watch.now()
+        return due or known.fingerprint != fingerprint(seen.reading, seen.model, seen.tags)
+
+    async def _put_off(self, run: "_Run", asked: Sweep, delay: timedelta, fault: Exception) -> None:
+        run.tell([f"not covered: {fault}"])
+        await self.ledger.keep_coverage(run.coverage(complete=False))
+        await self.sweeps.put(asked, delay)
+
+
+@dataclass(slots=True)
+class _Run:
+    """One sweep as it goes."""
+
+    watch: Watch
+    subscription: str
+    began_at: datetime
+    vms: int = 0
+    changed: int = 0
+    gone: int = 0
+    faults: list[str] = field(default_factory=list)
+    fault_count: int = 0
+    failures: list[Exception] = field(default_factory=list)
+    """What nobody expects of a VM: raised once all others have been seen to."""
+
+    def tell(self, faults: Sequence[str]) -> None:
+        """Keep what was not covered."""
+        self.fault_count += len(faults)
+        self.faults += faults[: FAULTS_KEPT - len(self.faults)]
+
+    async def take_in(self, seen: Sequence[Observation], fresh: Collection[VmId]) -> None:
+        """Take in what is new."""
+        taken = await self.watch.take_in_all(seen, fresh)
+        self.changed += taken.changed
+        self._failed(taken.failures)
+
+    async def look_singly(self, vms: Sequence[VmId]) -> int:
+        """Look at VMs one by one; how many are gone."""
+        gone = 0
+        for some in batched(vms, SINGLY_AT_ONCE, strict=False):
+            looks = [self.watch.observe(vm) for vm in some]
+            for vm, found in zip(some, await asyncio.gather(*looks, return_exceptions=True), strict=True):
+                match found:
+                    case Decision(record=record, changed=changed):
+                        self.changed += changed
+                        gone += changed and record is not None and record.power_state is PowerState.DELETED
+                    case NotNow() | Refused() | Malformed():
+                        self.tell([f"{vm}: {found}"])
+                    case Exception():
+                        self._failed({vm: found})
+                    case BaseException():
+                        raise found
+        return gone
+
+    def _failed(self, failures: Mapping[VmId, Exception]) -> None:
+        self.tell([f"{vm}: {fault}" for vm, fault in failures.items()])
+        self.failures += failures.values()
+
+    def coverage(self, *, complete: bool) -> Coverage:
+        """What it has come to so far."""
+        return Coverage(
+            self.subscription,
+            self.began_at,
+            self.watch.now(),
+            self.vms,
+            self.changed,
+            self.gone,
+            tuple(self.faults),
+            self.fault_count,
+            complete,
+        )
