@@ -67,7 +67,7 @@ def pages() -> "Pages":
 
 
 def sweep_schedule() -> str:
-    """When sweeps are asked for, in NCRONTAB. Read while the functions are found, which a wrong one must not prevent."""
+    """When sweeps are asked for, in NCRONTAB. A wrong one must not keep the functions from being found."""
     try:
         return Settings.sweep_schedule_of(os.environ)
     except SettingError:
