@@ -13,6 +13,7 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 from shared.attempts import Attempts
+from shared.budgets import Budgets
 from shared.costs import Costs
 from shared.domain.durations import words
 from shared.domain.policy import Channel
@@ -91,20 +92,23 @@ def app() -> App:
     ledger = open_ledger(storage.connection_string, storage.table_uri, credential)
     looks = open_looks(storage.connection_string, storage.queue_uri, credential)
     deallocations = open_deallocations(storage.connection_string, storage.queue_uri, credential)
-    vms = ComputeVms(credential, endpoint=settings.arm_endpoint, clock=now)
+    budgets = Budgets(now)
+    vms = ComputeVms(credential, endpoint=settings.arm_endpoint, clock=now, told=budgets.told)
     watch = Watch(
         vms=vms,
         ledger=ledger,
         looks=looks,
         deallocations=deallocations,
+        sweeps=open_sweeps(storage.connection_string, storage.queue_uri, credential),
         notices={channel: _notices(channel, settings, credential) for channel in settings.policy.channels},
         policy=settings.policy,
         subscriptions=frozenset(settings.subscriptions),
         now=now,
+        budgets=budgets,
         keep_caller_name=settings.keep_caller_name,
     )
     costs = Costs(prices=cache(lambda: _prices(settings, ledger)), currency=settings.currency, now=now)
-    sweeps = Sweeps(watch, vms, open_sweeps(storage.connection_string, storage.queue_uri, credential))
+    sweeps = Sweeps(watch, vms)
     attempts, requests = Attempts(watch, vms), Requests(watch)
     return App(settings, watch, attempts, requests, ledger, looks, deallocations, sweeps, costs)
 

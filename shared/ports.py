@@ -223,6 +223,13 @@ class Ledger(Protocol):
         """
         ...
 
+    async def plan_sweep(self, subscription: str, now: datetime) -> tuple[datetime, bool]:
+        """When the next sweep that events ask for is due (see `shared.domain.budget`), and whether it is new.
+
+        If it is new, the caller is to ask for it: however many instances plan, for one of them it is.
+        """
+        ...
+
     async def keep_coverage(self, coverage: Coverage) -> None:
         """Keep what the latest sweep of a subscription came to."""
         ...

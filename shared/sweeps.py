@@ -17,7 +17,7 @@ from shared.domain.ids import VmId
 from shared.domain.malformed import Malformed
 from shared.domain.observations import Observation
 from shared.domain.states import PowerState
-from shared.ports import Coverage, Fleet, Known, Ledger, NotNow, Queue, Refused, Sweep
+from shared.ports import Coverage, Fleet, Known, Ledger, NotNow, Refused, Sweep, Throttled
 from shared.watch import LATER, SOON, Outcome, Watch
 
 log = logging.getLogger("stopgap.sweeps")
@@ -35,7 +35,6 @@ class Sweeps:
 
     watch: Watch
     fleet: Fleet
-    sweeps: Queue[Sweep]
 
     @property
     def ledger(self) -> Ledger:
@@ -45,7 +44,9 @@ class Sweeps:
     async def schedule(self) -> None:
         """Ask for a sweep of each subscription. One that cannot be asked for keeps no other from it."""
         now = self.watch.now()
-        puts = [self.sweeps.put(Sweep(each, now), timedelta()) for each in sorted(self.watch.subscriptions)]
+        puts = [
+            self.watch.sweeps.put(Sweep(each, now), timedelta()) for each in sorted(self.watch.subscriptions)
+        ]
         failed = [
             found
             for found in await asyncio.gather(*puts, return_exceptions=True)
@@ -67,6 +68,8 @@ class Sweeps:
         try:
             await self._observe(run)
         except NotNow as fault:
+            if isinstance(fault, Throttled):
+                self.watch.budgets.throttled(subscription, fault.retry_after)
             await self._put_off(run, asked, fault.retry_after or SOON, fault)
             return self.watch.came(Outcome.PUT_OFF, subscription=subscription, fault=fault)
         except (Refused, Malformed) as fault:
@@ -113,7 +116,7 @@ class Sweeps:
     async def _put_off(self, run: "_Run", asked: Sweep, delay: timedelta, fault: Exception) -> None:
         run.tell([f"not covered: {fault}"])
         await self.ledger.keep_coverage(run.coverage(complete=False))
-        await self.sweeps.put(asked, delay)
+        await self.watch.sweeps.put(asked, delay)
 
 
 @dataclass(slots=True)

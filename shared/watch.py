@@ -8,10 +8,11 @@ import logging
 from collections import Counter
 from collections.abc import Callable, Collection, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from enum import StrEnum
 from itertools import batched
 
+from shared.budgets import Budgets
 from shared.domain.actions import Entry
 from shared.domain.decision import Deallocate, Decision, LookAgain, Send, decide
 from shared.domain.ids import ScaleSetId, VmId
@@ -21,6 +22,7 @@ from shared.domain.noticing import mark_failed, mark_sent
 from shared.domain.observations import Gone, Observation
 from shared.domain.policy import Channel, Policy
 from shared.domain.records import Notice, Record
+from shared.domain.settling import covers
 from shared.domain.signals import Event, Signal, read_event, read_scale_set_event
 from shared.ports import (
     Attempt,
@@ -35,6 +37,8 @@ from shared.ports import (
     Queue,
     Refused,
     Stored,
+    Sweep,
+    Throttled,
     VmSource,
 )
 
@@ -48,6 +52,9 @@ AT_ONCE = 50
 
 SOON = timedelta(minutes=1)
 """How long a look is put off that Azure cannot answer now, unless it says itself."""
+
+AFTER_A_SWEEP = timedelta(minutes=1)
+"""How long a look is put off that is left to a sweep."""
 
 LATER = timedelta(minutes=10)
 """How long a look is put off that Azure refuses, or answers in a way that nobody expects: until somebody mends it."""
@@ -66,6 +73,8 @@ class Outcome(StrEnum):
     SENT = "deallocation_sent"
     NOT_SENT = "deallocation_not_sent"
     SWEPT = "swept"
+    COVERED = "covered"
+    LEFT_TO_A_SWEEP = "left_to_a_sweep"
 
 
 @dataclass(slots=True)
@@ -76,13 +85,17 @@ class Watch:
     ledger: Ledger
     looks: Queue[Look]
     deallocations: Queue[Attempt]
+    sweeps: Queue[Sweep]
     notices: Mapping[Channel, Notices]
     policy: Policy
     subscriptions: frozenset[str]
     now: Clock
+    budgets: Budgets
     keep_caller_name: bool = False
     counts: Counter[str] = field(default_factory=Counter)
     """How often what came of an event or look, in this process."""
+    _planned: dict[str, datetime] = field(default_factory=dict)
+    """When the next sweep of a subscription is due that is known to be asked for."""
 
     async def event(self, event: Event) -> Outcome:
         """Take in an event: look at the VM it names. `Malformed` when it is none; port errors propagate."""
@@ -94,8 +107,7 @@ class Watch:
             return self.came(Outcome.NOT_A_VM, event=event.type, subject=event.subject)
         if signal.vm.subscription not in self.subscriptions:
             return self.came(Outcome.NOT_WATCHED, event=event.type, subject=event.subject)
-        decision = await self.observe(signal.vm, signal)
-        return self._decided(signal.vm, decision, event=event.type, operation=signal.cause.operation)
+        return await self._signal(signal, event=event.type, operation=signal.cause.operation)
 
     async def look_again(self, look: Look, attempt: int) -> Outcome:
         """Do a look that was asked for earlier.
@@ -113,14 +125,58 @@ class Watch:
             due = stored.record.look_at if stored else look.at
             if due is None or due > look.at:
                 return self.came(Outcome.SUPERSEDED, vm=look.vm)
+        if not self.budgets.may_look(look.vm.subscription):
+            return await self._left_to_a_sweep(look, attempt)
         try:
             decision = await self.observe(look.vm)
         except NotNow as fault:
+            self._heed(look.vm.subscription, fault)
             return await self._put_off(look, attempt, fault.retry_after or SOON, fault)
         except (Refused, Malformed) as fault:
             log.error("%s", fault)  # noqa: TRY400 - a line that names the fault is what an operator needs
             return await self._put_off(look, attempt, LATER, fault)
         return self._decided(look.vm, decision, queued_for=look.at.isoformat())
+
+    async def _signal(self, signal: Signal, **told: object) -> Outcome:
+        """Take in a signal: with a look at its VM, unless that was had since, or too much is asked of ARM already."""
+        vm = signal.vm
+        stored = await self.ledger.latest(vm)
+        if stored and covers(stored.record, signal):
+            decision = await self.take_in(vm, None, signal, stored=stored)
+            return self.came(Outcome.COVERED, vm=vm, reason=decision.reason, **told)
+        if self.budgets.may_look(vm.subscription):
+            try:
+                seen = await self.vms.look(vm)
+            except Throttled as fault:
+                self._heed(vm.subscription, fault)
+            else:
+                return self._decided(vm, await self.take_in(vm, seen, signal, stored=stored), **told)
+        await self.ask_sweep(vm.subscription)
+        if stored:
+            # What the signal tells is kept; the look that it asks for is the sweep.
+            await self.take_in(vm, None, signal, stored=stored, act=False)
+        return self.came(Outcome.LEFT_TO_A_SWEEP, vm=vm, **told)
+
+    async def ask_sweep(self, subscription: str) -> None:
+        """Have one sweep of a subscription, soon, however many ask: who asks before it is due is covered by it."""
+        now = self.now()
+        planned_at = self._planned.get(subscription)
+        if planned_at and now < planned_at:
+            return
+        due_at, ours = await self.ledger.plan_sweep(subscription, now)
+        if ours:
+            await self.sweeps.put(Sweep(subscription, now), due_at - now)
+        self._planned[subscription] = due_at
+
+    async def _left_to_a_sweep(self, look: Look, attempt: int) -> Outcome:
+        """A look that is left to a sweep comes again after it, and is superseded then if the sweep saw to it."""
+        await self.ask_sweep(look.vm.subscription)
+        await self.looks.put(replace(look, anyway=look.anyway or attempt > 1), AFTER_A_SWEEP)
+        return self.came(Outcome.LEFT_TO_A_SWEEP, vm=look.vm)
+
+    def _heed(self, subscription: str, fault: NotNow) -> None:
+        if isinstance(fault, Throttled):
+            self.budgets.throttled(subscription, fault.retry_after)
 
     async def _scale_set(self, scale_set: ScaleSetId, event: Event) -> Outcome:
         """An event about a whole set names no instance: ask for a look at each that is known."""
@@ -147,19 +203,33 @@ class Watch:
         seen: Observation | Gone | None,
         signal: Signal | None = None,
         news: News | None = None,
+        *,
+        stored: Stored | None = None,
+        act: bool = True,
     ) -> Decision:
-        """Decide on a look, a signal and what else is new, save what changed, act."""
+        """Decide on a look, a signal and what else is new, save what changed, act.
+
+        Args:
+            vm: Whose.
+            seen: The look; None: there was none.
+            signal: The event, if there was one.
+            news: What a person asks for, or what came of asking Azure.
+            stored: The record, where it has just been read.
+            act: Whether to do what follows.
+        """
         for _ in range(SAVES):
-            stored = await self.ledger.latest(vm)
+            stored = stored or await self.ledger.latest(vm)
             record = stored.record if stored else None
             decision = decide(record, seen, signal, self.policy, self.now(), news)
             if decision.changed and decision.record:
                 try:
                     await self.ledger.save(_change(decision), stored)
                 except Conflict:
+                    stored = None
                     continue
                 self.tell(decision.entries)
-            await self._act(vm, decision)
+            if act:
+                await self._act(vm, decision)
             return decision
         raise Conflict(f"{vm}: saved by others {SAVES} times while this look was being decided")
 

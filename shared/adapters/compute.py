@@ -1,6 +1,6 @@
 """Azure Resource Manager, on azure-mgmt-compute: VMs are looked at, and deallocated."""
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, cast
 
@@ -45,6 +45,7 @@ DEALLOCATE_SECONDS = 20.0
 LIST_SECONDS = 60.0
 """For one page of a list, token and tries included: pages can be large, and nobody waits for a sweep."""
 
+REMAINING = "x-ms-ratelimit-remaining-subscription-reads"
 API_VERSION = "2026-04-01"
 """Of the lists; the SDK's own default."""
 
@@ -58,7 +59,12 @@ class ComputeVms:
     """`VmSource` and `Deallocator` on ARM: a request each, one client per subscription, all on one session."""
 
     def __init__(
-        self, credential: "AsyncTokenCredential", *, endpoint: str = PUBLIC_ARM, clock: Clock
+        self,
+        credential: "AsyncTokenCredential",
+        *,
+        endpoint: str = PUBLIC_ARM,
+        clock: Clock,
+        told: Callable[[str, int], None] = lambda _, __: None,
     ) -> None:
         """Make no connection yet.
 
@@ -66,6 +72,7 @@ class ComputeVms:
             credential: Whose token ARM gets; nobody's where the endpoint is plain http.
             endpoint: ARM's address: https, or http on loopback (the simulated Azure). Else `ValueError`.
             clock: The time.
+            told: Told of each subscription how many reads ARM says are left.
         """
         try:
             self._endpoint = checked(endpoint)
@@ -73,6 +80,7 @@ class ComputeVms:
             raise ValueError(f"STOPGAP_ARM_ENDPOINT: {fault}") from None
         self._credential = credential
         self._clock = clock
+        self._told = told
         self._transport = transport(
             self._endpoint, connect_seconds=CONNECT_SECONDS, read_seconds=READ_SECONDS
         )
@@ -125,6 +133,7 @@ class ComputeVms:
                 response = await exchange(partial(_listed, client, request), seconds=LIST_SECONDS)
             except (AzureError, TimeoutError) as error:
                 raise _list_fault(path, error) from error
+            self._hear(subscription, response)
             page = read_page(read_json(response, "ARM"))
             yield page.rows, asked_at
             if page.next is None:
@@ -159,7 +168,14 @@ class ComputeVms:
             )
         async with cast("AsyncHttpResponse", answer) as response:
             await response.read()
+        self._hear(vm.subscription, response)
         return response
+
+    def _hear(self, subscription: str, response: AsyncHttpResponse) -> None:
+        """What ARM says is left; no word, or one that is no number, is none."""
+        remaining = response.headers.get(REMAINING, "")
+        if remaining.isdecimal():
+            self._told(subscription, int(remaining))
 
     async def _begin_deallocate(self, vm: VmId) -> None:
         """Without polling: looks tell what comes of it."""

@@ -12,6 +12,7 @@ from itertools import batched
 from typing import TYPE_CHECKING
 
 from shared.adapters import cursor, last_listed
+from shared.domain.budget import next_sweep
 from shared.domain.cap import drawn_by
 from shared.domain.fleet import Sighted, fingerprint_of
 from shared.domain.ids import ScaleSetId, VmId
@@ -49,6 +50,7 @@ class MemoryLedger:
         self._episodes: dict[VmId, dict[datetime, Episode]] = {}
         self._entries: dict[VmId, dict[tuple[datetime, int], Entry]] = {}
         self._drawn: tuple[datetime, ...] = ()
+        self._planned: dict[str, datetime] = {}
         self._coverage: dict[str, Coverage] = {}
         self._prices: dict[Offer, Fetched] = {}
         self._saves = 0
@@ -133,6 +135,13 @@ class MemoryLedger:
             else:
                 saved.append(True)
         return saved
+
+    async def plan_sweep(self, subscription: str, now: datetime) -> tuple[datetime, bool]:
+        """When the next sweep that events ask for is due, and whether the caller is to ask for it."""
+        await asyncio.sleep(0)
+        planned_at = self._planned.get(subscription)
+        due_at = self._planned[subscription] = next_sweep(planned_at, now)
+        return due_at, due_at != planned_at
 
     async def keep_coverage(self, coverage: Coverage) -> None:
         """Keep what the latest sweep of a subscription came to."""

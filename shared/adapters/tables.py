@@ -36,6 +36,7 @@ from azure.data.tables.aio import TableServiceClient
 
 from shared.adapters import cursor, last_listed
 from shared.domain.actions import Entry, What
+from shared.domain.budget import next_sweep
 from shared.domain.cap import drawn_by
 from shared.domain.fleet import fingerprint_of
 from shared.domain.ids import ScaleSetId, VmId
@@ -71,6 +72,9 @@ PRICES = "prices"
 _SWEEPS = "sweeps"
 """The partition of what sweeps came to, a row for each subscription."""
 
+_PLANS = "plans"
+"""The partition of the sweeps that events ask for, a row for each subscription."""
+
 _KNOWN_COLUMNS = ("fingerprint", "due_at", "power_state")
 """What a sweep reads of each VM's row."""
 
@@ -93,6 +97,13 @@ class _Drawn:
     """When the deallocations of the last hour were sent."""
 
     at: tuple[datetime, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Planned:
+    """When the next sweep that events ask for is due."""
+
+    due_at: datetime
 
 
 def open_ledger(
@@ -201,6 +212,22 @@ class TableLedger:
             return [saved for each in changes for saved in await self._save_some([each])]
         return [True] * len(changes)
 
+    async def plan_sweep(self, subscription: str, now: datetime) -> tuple[datetime, bool]:
+        """A point read, and a conditional write if none was planned; both again if somebody else plans meanwhile."""
+        for _ in range(DRAWS):
+            row = await self._ask("read of the plan", partial(self._read, _PLANS, subscription))
+            planned_at = _value(row, _Planned).due_at if row else None
+            due_at = next_sweep(planned_at, now)
+            if due_at == planned_at:
+                return due_at, False
+            columns = _columns(_PLANS, subscription, _Planned(due_at))
+            try:
+                await self._ask("plan of a sweep", partial(self._write_over, columns, row))
+            except Conflict:
+                continue
+            return due_at, True
+        raise Conflict(f"table {TABLE}, plan of a sweep: overtaken by others {DRAWS} times")
+
     async def keep_coverage(self, coverage: Coverage) -> None:
         """One upsert."""
         row = _columns(_SWEEPS, coverage.subscription, coverage)
@@ -221,7 +248,9 @@ class TableLedger:
             if free_at:
                 return free_at
             try:
-                await self._ask("draw from the cap", partial(self._write_cap, kept, row))
+                await self._ask(
+                    "draw from the cap", partial(self._write_over, _columns(*_CAP, _Drawn(kept)), row)
+                )
             except Conflict:
                 continue
             return None
@@ -320,10 +349,8 @@ class TableLedger:
         row = await self._ask("read of the cap", partial(self._read, *_CAP))
         return row, _value(row, _Drawn).at if row else ()
 
-    async def _write_cap(self, drawn: tuple[datetime, ...], previous: TableEntity | None) -> None:
-        partition, key = _CAP
-        body = msgspec.json.encode(_Drawn(drawn)).decode()
-        row: Columns = {"PartitionKey": partition, "RowKey": key, "body": body, "schema": SCHEMA}
+    async def _write_over(self, row: Columns, previous: TableEntity | None) -> None:
+        """Write a row if what is there is what was read; else `Conflict`."""
         try:
             if previous is None:
                 await self._table.create_entity(row)
@@ -336,7 +363,9 @@ class TableLedger:
                 )
         except HttpResponseError as error:
             if error_code(error) in _NOT_AS_READ or error.status_code == 412:
-                raise Conflict(f"table {TABLE}, draw from the cap: not as it was read") from error
+                raise Conflict(
+                    f"table {TABLE}, {row['PartitionKey']} {row['RowKey']}: not as it was read"
+                ) from error
             raise
 
     async def _ask[Answer](self, what: str, request: Callable[[], Awaitable[Answer]]) -> Answer:
@@ -450,7 +479,7 @@ def _columns(partition: str, key: str, value: object) -> Columns:
     }
 
 
-def _value[Value: (Record, Transition, Episode, Entry, Fetched, Coverage, _Drawn)](
+def _value[Value: (Record, Transition, Episode, Entry, Fetched, Coverage, _Drawn, _Planned)](
     row: TableEntity, of: type[Value]
 ) -> Value:
     try:

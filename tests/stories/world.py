@@ -6,22 +6,21 @@ from typing import Any
 
 from shared.adapters.memory import MemoryLedger, MemoryNotices, MemoryQueue, MemoryVms
 from shared.attempts import Attempts
+from shared.budgets import Budgets
 from shared.domain.ids import VmId
 from shared.domain.observations import Model, Observation
 from shared.domain.policy import Channel, Policy
 from shared.domain.records import Record
 from shared.domain.signals import Event
 from shared.domain.states import PowerState, ProvisioningState, Reading
-from shared.ports import Attempt, Look
+from shared.ports import Attempt, Look, Sweep
 from shared.requests import Requests
+from shared.sweeps import Sweeps
 from shared.watch import Outcome, Watch
 
 SUBSCRIPTION = "00000000-0000-4000-8000-000000000001"
 NOON = datetime(2026, 11, 21, 12, tzinfo=UTC)
 WEB = VmId.of(SUBSCRIPTION, "rg-shop", "web-1")
-ARM_ID = (
-    f"/subscriptions/{SUBSCRIPTION}/resourceGroups/RG-Shop/providers/Microsoft.Compute/virtualMachines/web-1"
-)
 
 
 @dataclass
@@ -36,6 +35,7 @@ class World:
         self.ledger = MemoryLedger()
         self.looks = MemoryQueue[Look](lambda: self.now)
         self.deallocations = MemoryQueue[Attempt](lambda: self.now)
+        self.sweeps = MemoryQueue[Sweep](lambda: self.now)
         self.notices = MemoryNotices()
         self.watch = self.instance()
 
@@ -56,10 +56,12 @@ class World:
             ledger=self.ledger,
             looks=self.looks,
             deallocations=self.deallocations,
+            sweeps=self.sweeps,
             notices={Channel.TOPIC: self.notices},
             policy=self.policy,
             subscriptions=frozenset({SUBSCRIPTION}),
             now=lambda: self.now,
+            budgets=Budgets(lambda: self.now),
         )
 
     def put(
@@ -75,17 +77,21 @@ class World:
         reading = Reading(PowerState(power), ProvisioningState(provisioning), None, hibernated=False)
         self.vms.vms[vm] = Observation(vm, self.now, reading, Model(uid="uid-1", **model), tags or {})
 
-    async def tell(self, operation: str = "powerOff/action", *, ago: timedelta = timedelta()) -> Outcome:
-        """Deliver the event of an operation on the VM that ended some time ago."""
+    async def tell(
+        self, operation: str = "powerOff/action", *, ago: timedelta = timedelta(), vm: VmId = WEB
+    ) -> Outcome:
+        """Deliver the event of an operation on a VM that ended some time ago."""
         data = {"operationName": f"Microsoft.Compute/virtualMachines/{operation}", "correlationId": "corr-1"}
         return await self.watch.event(
-            Event("Microsoft.Resources.ResourceActionSuccess", ARM_ID, self.now - ago, data)
+            Event("Microsoft.Resources.ResourceActionSuccess", str(vm), self.now - ago, data)
         )
 
     async def deliver(self) -> list[Outcome]:
         """Let the queues deliver what is due now."""
         looks = [await self.watch.look_again(look, 1) for look in self.looks.due(self.now)]
-        return looks + [await self.attempts.make(attempt) for attempt in self.deallocations.due(self.now)]
+        attempts = [await self.attempts.make(attempt) for attempt in self.deallocations.due(self.now)]
+        sweeps = [await Sweeps(self.watch, self.vms).sweep(sweep) for sweep in self.sweeps.due(self.now)]
+        return looks + attempts + sweeps
 
     async def wait(self, time: timedelta) -> None:
         """Let time pass, and the queues deliver each message as it becomes due."""
@@ -96,7 +102,7 @@ class World:
         self.now = until
 
     def _next(self) -> datetime | None:
-        times = (self.looks.next_at, self.deallocations.next_at)
+        times = (self.looks.next_at, self.deallocations.next_at, self.sweeps.next_at)
         return min((at for at in times if at), default=None)
 
     async def record(self) -> Record:
