@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from shared.attempts import Attempts
 from shared.budgets import Budgets
@@ -19,7 +20,7 @@ from shared.domain.durations import words
 from shared.domain.policy import Channel
 from shared.ports import Attempt, Ledger, Look, Notices, PortError, PriceCache, Prices, Query, Queue
 from shared.requests import Requests
-from shared.settings import EVERY_QUARTER, SettingError, Settings
+from shared.settings import EVERY_QUARTER, LOOPBACK, SettingError, Settings
 from shared.sweeps import Sweeps
 from shared.watch import Watch
 
@@ -94,6 +95,7 @@ def app() -> App:
     deallocations = open_deallocations(storage.connection_string, storage.queue_uri, credential)
     budgets = Budgets(now)
     vms = ComputeVms(credential, endpoint=settings.arm_endpoint, clock=now, told=budgets.told)
+    costs = Costs(prices=cache(lambda: _prices(settings, ledger)), currency=settings.currency, now=now)
     watch = Watch(
         vms=vms,
         ledger=ledger,
@@ -101,13 +103,13 @@ def app() -> App:
         deallocations=deallocations,
         sweeps=open_sweeps(storage.connection_string, storage.queue_uri, credential),
         notices={channel: _notices(channel, settings, credential) for channel in settings.policy.channels},
+        costs=costs,
         policy=settings.policy,
         subscriptions=frozenset(settings.subscriptions),
         now=now,
         budgets=budgets,
         keep_caller_name=settings.keep_caller_name,
     )
-    costs = Costs(prices=cache(lambda: _prices(settings, ledger)), currency=settings.currency, now=now)
     sweeps = Sweeps(watch, vms)
     attempts, requests = Attempts(watch, vms), Requests(watch)
     return App(settings, watch, attempts, requests, ledger, looks, deallocations, sweeps, costs)
@@ -180,9 +182,22 @@ def _notices(channel: Channel, settings: Settings, credential: "AsyncTokenCreden
         from shared.adapters.topic import TopicNotices
 
         return TopicNotices(settings.topic_endpoint, credential)
+    if channel is Channel.WEBHOOK and settings.webhook_url:
+        from shared.adapters.webhook import WebhookNotices
+
+        return WebhookNotices(settings.webhook_url, _own_address())
     from shared.adapters.log import LogNotices
 
     return LogNotices()
+
+
+def _own_address() -> str | None:
+    """Where people reach the app, as the platform tells it; None: it does not."""
+    host = os.environ.get("WEBSITE_HOSTNAME", "").strip()
+    if not host:
+        return None
+    scheme = "http" if urlsplit(f"//{host}").hostname in LOOPBACK else "https"
+    return f"{scheme}://{host}"
 
 
 def _prices(settings: Settings, kept: PriceCache) -> Prices:

@@ -22,8 +22,9 @@ from shared.domain.fleet import Sighted
 from shared.domain.ids import ScaleSetId, VmId
 from shared.domain.money import Offer, Rates
 from shared.domain.observations import Gone, Observation
-from shared.domain.records import Episode, Notice, Record, Transition
+from shared.domain.records import Episode, Record, Transition
 from shared.domain.states import PowerState
+from shared.domain.telling import Telling
 
 
 class PortError(Exception):
@@ -301,7 +302,7 @@ class Queue[Message](Protocol):
 class Notices(Protocol):
     """Where people and systems are told."""
 
-    async def send(self, notice: Notice, record: Record) -> None:
+    async def send(self, telling: Telling) -> None:
         """Tell of a VM. Raises `NotNow` or `Refused`."""
         ...
 

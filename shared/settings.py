@@ -19,7 +19,8 @@ _FIELD = re.compile(r"[\d*/,\-A-Za-z]{1,60}")
 HIGHEST_CAP = 1000
 """The most deallocations an hour: who needs more wants something else than a safety net."""
 PUBLIC_PRICES = "https://prices.azure.com"
-_LOOPBACK = {"127.0.0.1", "localhost", "::1"}
+LOOPBACK = {"127.0.0.1", "localhost", "::1"}
+"""Hosts on which nobody listens in."""
 
 
 class SettingError(ValueError):
@@ -152,13 +153,14 @@ def _channels(topic: str | None, webhook: str | None) -> tuple[Channel, ...]:
 
 
 def webhook_url(text: str) -> str:
-    """A webhook's address: https, or http on loopback. It is not quoted in an error: it is a secret."""
+    """A webhook's address, whole: https, or http on loopback. It is not quoted in an error: it is a secret."""
     try:
-        return endpoint(text)
+        endpoint(text)
     except Malformed:
         raise Malformed(
             "expected an https address (http only on loopback); what was given is not shown, as it is a secret"
         ) from None
+    return text.strip()
 
 
 def _currency(text: str) -> str:
@@ -177,10 +179,10 @@ def endpoint(text: str, *, plain: bool = True) -> str:
     """
     try:
         parts = urlsplit(text.strip())
-        scheme, host = parts.scheme, parts.hostname
-    except ValueError:  # brackets that hold no IPv6 address
+        scheme, host, _ = parts.scheme, parts.hostname, parts.port
+    except ValueError:  # brackets that hold no IPv6 address, a port that is none
         scheme, host = "", None
-    if not host or not (scheme == "https" or (plain and scheme == "http" and host in _LOOPBACK)):
+    if not host or not (scheme == "https" or (plain and scheme == "http" and host in LOOPBACK)):
         expected = "an https address (http only on loopback)" if plain else "an https address"
         raise Malformed(f"expected {expected}, got {shown(text)}")
     return text.strip().rstrip("/")

@@ -13,10 +13,12 @@ from enum import StrEnum
 from itertools import batched
 
 from shared.budgets import Budgets
+from shared.costs import Costs
 from shared.domain.actions import Entry
 from shared.domain.decision import Deallocate, Decision, LookAgain, Send, decide
 from shared.domain.ids import ScaleSetId, VmId
 from shared.domain.malformed import Malformed
+from shared.domain.money import Cost
 from shared.domain.news import News
 from shared.domain.noticing import mark_failed, mark_sent
 from shared.domain.observations import Gone, Observation
@@ -24,6 +26,7 @@ from shared.domain.policy import Channel, Policy
 from shared.domain.records import Notice, Record
 from shared.domain.settling import covers
 from shared.domain.signals import Event, Signal, read_event, read_scale_set_event
+from shared.domain.telling import Telling
 from shared.ports import (
     Attempt,
     Change,
@@ -87,6 +90,7 @@ class Watch:
     deallocations: Queue[Attempt]
     sweeps: Queue[Sweep]
     notices: Mapping[Channel, Notices]
+    costs: Costs
     policy: Policy
     subscriptions: frozenset[str]
     now: Clock
@@ -317,29 +321,39 @@ class Watch:
                 case Send(notice):
                     sends.setdefault(notice.channel, []).append(notice)
         if decision.record and sends:
-            await _at_once([self._send_all(decision.record, notices) for notices in sends.values()])
+            cost = await self._cost(decision.record)
+            await _at_once([self._send_all(decision.record, cost, notices) for notices in sends.values()])
 
     async def _ask(self, look: Look) -> None:
         await self.looks.put(look, max(look.at - self.now(), timedelta()))
 
-    async def _send_all(self, record: Record, notices: Sequence[Notice]) -> None:
+    async def _cost(self, record: Record) -> Cost | None:
+        """What a VM costs, for those who are told of it; None when that cannot be told, for whatever reason."""
+        try:
+            return (await self.costs.of([record])).get(record.vm)
+        except Exception:  # a notice without the figure is better than none
+            log.exception("cost of %s not told", record.vm)
+            return None
+
+    async def _send_all(self, record: Record, cost: Cost | None, notices: Sequence[Notice]) -> None:
         """Send what goes to one channel, in order."""
         for notice in notices:
-            await self._send(record, notice)
+            await self._send(Telling(notice, record, cost))
 
-    async def _send(self, record: Record, notice: Notice) -> None:
+    async def _send(self, telling: Telling) -> None:
         """Send a notice. If that cannot be done, its next attempt is already in the record and asked for."""
+        notice, vm = telling.notice, telling.record.vm
         try:
-            await self.notices[notice.channel].send(notice, record)
+            await self.notices[notice.channel].send(telling)
         except (PortError, Malformed) as fault:
             again = f"tried again at {notice.try_at.isoformat()}"
             log.warning("%s notice not sent, %s: %s", notice.channel, again, fault)
             text = str(fault)
-            await self.amend(record.vm, lambda now: _if_new(now, mark_failed(now, notice, text)))
+            await self.amend(vm, lambda now: _if_new(now, mark_failed(now, notice, text)))
             return
-        saved = await self.amend(record.vm, lambda now: _if_new(now, mark_sent(now, notice, self.now())))
+        saved = await self.amend(vm, lambda now: _if_new(now, mark_sent(now, notice, self.now())))
         if saved and saved.record.look_at:
-            await self._ask(Look(record.vm, saved.record.look_at))
+            await self._ask(Look(vm, saved.record.look_at))
 
     def _decided(self, vm: VmId, decision: Decision, **told: object) -> Outcome:
         outcome = Outcome.CHANGED if decision.changed else Outcome.UNCHANGED

@@ -8,7 +8,7 @@ from shared.domain.actions import Deallocation, Entry, Refusal, Stage, What
 from shared.domain.exemptions import Exemption
 from shared.domain.ids import VmId
 from shared.domain.malformed import Malformed
-from shared.domain.money import Rates
+from shared.domain.money import Amount, Cost, Rates
 from shared.domain.observations import Model
 from shared.domain.policy import TAGS, Channel
 from shared.domain.records import (
@@ -25,6 +25,7 @@ from shared.domain.records import (
 )
 from shared.domain.signals import Actor, Cause, Source, Verb
 from shared.domain.states import PowerState, ProvisioningState, Reading
+from shared.domain.telling import Telling
 
 times = st.datetimes(datetime(2000, 1, 1), datetime(2099, 12, 31), timezones=st.just(UTC))  # noqa: DTZ001 - see timezones
 texts = st.text(max_size=40)
@@ -173,4 +174,8 @@ entries = st.builds(
     rule=maybe_text,
 )
 prices = st.none() | st.floats(0.0001, 1e9)
-rates = st.builds(Rates, st.sampled_from(["EUR", "USD"]), prices, prices)
+currencies = st.sampled_from(["EUR", "USD"])
+rates = st.builds(Rates, currencies, prices, prices)
+amounts = st.builds(Amount, currencies, prices, prices)
+costs = st.builds(Cost, amounts, amounts)
+tellings = st.builds(Telling, notices, records, st.none() | costs)

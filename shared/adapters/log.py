@@ -3,7 +3,7 @@
 import json
 import logging
 
-from shared.domain.records import Notice, Record
+from shared.domain.telling import Telling
 from shared.domain.views import notice_view
 
 log = logging.getLogger("stopgap.notices")
@@ -12,6 +12,6 @@ log = logging.getLogger("stopgap.notices")
 class LogNotices:
     """`Notices` that go to the log, one line of JSON each: the CloudEvent that a topic would get."""
 
-    async def send(self, notice: Notice, record: Record) -> None:
+    async def send(self, telling: Telling) -> None:
         """Write the notice at level INFO."""
-        log.info("notice %s", json.dumps(notice_view(notice, record)))
+        log.info("notice %s", json.dumps(notice_view(telling)))

@@ -20,6 +20,7 @@ from shared.domain.money import Offer, Rates
 from shared.domain.observations import Gone, Observation
 from shared.domain.records import Episode, Notice, Record, Transition
 from shared.domain.states import PowerState, ProvisioningState, Reading
+from shared.domain.telling import Telling
 from shared.ports import (
     Change,
     Clock,
@@ -225,16 +226,21 @@ class MemoryNotices:
     """Port `Notices`: keeps what it is told."""
 
     def __init__(self) -> None:
-        self.sent: list[tuple[Notice, Record]] = []
+        self.told: list[Telling] = []
         self.failure: PortError | None = None
         """While set, sending raises this."""
 
-    async def send(self, notice: Notice, record: Record) -> None:
-        """Keep a notice, or fail."""
+    async def send(self, telling: Telling) -> None:
+        """Keep what is told, or fail."""
         await asyncio.sleep(0)
         if self.failure:
             raise self.failure
-        self.sent.append((notice, record))
+        self.told.append(telling)
+
+    @property
+    def sent(self) -> list[tuple[Notice, Record]]:
+        """The notices, each with the record as it was."""
+        return [(telling.notice, telling.record) for telling in self.told]
 
 
 class MemoryPrices:

@@ -7,7 +7,7 @@ from azure.core.exceptions import AzureError
 from azure.eventgrid.aio import EventGridPublisherClient
 
 from shared.domain.malformed import Malformed
-from shared.domain.records import Notice, Record
+from shared.domain.telling import Telling
 from shared.domain.views import notice_view
 from shared.exchange import exchange, port_error, transport
 from shared.settings import endpoint as checked
@@ -45,13 +45,13 @@ class TopicNotices:
             retry_total=0,
         )
 
-    async def send(self, notice: Notice, record: Record) -> None:
+    async def send(self, telling: Telling) -> None:
         """Publish the notice. Raises `NotNow` or `Refused`."""
-        event = notice_view(notice, record)  # the SDK knows a CloudEvent by its fields
+        event = notice_view(telling)  # the SDK knows a CloudEvent by its fields
         try:
             await exchange(lambda: self._client.send(event), seconds=SEND_SECONDS)
         except (AzureError, TimeoutError) as error:
-            raise port_error(f"topic {self._endpoint}, notice {notice.id}", error) from error
+            raise port_error(f"topic {self._endpoint}, notice {telling.notice.id}", error) from error
 
     async def close(self) -> None:
         """End the connections; nothing can be sent afterwards."""

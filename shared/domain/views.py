@@ -12,6 +12,7 @@ from shared.domain.exemptions import Exemption
 from shared.domain.money import Amount, Cost, amount_view, cost_view
 from shared.domain.records import Episode, Notice, NoticeKind, Record, Transition
 from shared.domain.signals import Cause
+from shared.domain.telling import Telling
 
 NOTICE_TYPES: Mapping[NoticeKind, str] = {
     NoticeKind.LEFT_STOPPED: "Stopgap.Vm.LeftStopped",
@@ -95,8 +96,9 @@ def entry_view(entry: Entry) -> dict[str, object]:
     }
 
 
-def notice_view(notice: Notice, record: Record) -> dict[str, object]:
+def notice_view(telling: Telling) -> dict[str, object]:
     """A notice as a CloudEvent 1.0 in JSON, with the VM as its data."""
+    notice, record = telling.notice, telling.record
     return {
         "specversion": "1.0",
         "id": notice.id,
@@ -105,7 +107,7 @@ def notice_view(notice: Notice, record: Record) -> dict[str, object]:
         "subject": str(record.vm),
         "time": _time(notice.made_at),
         "datacontenttype": "application/json",
-        "data": vm_view(record),
+        "data": vm_view(record, telling.cost),
     }
 
 

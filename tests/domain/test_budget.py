@@ -1,5 +1,6 @@
 """The budget of single looks, and when events ask for a sweep."""
 
+import itertools
 from datetime import datetime, timedelta
 
 from hypothesis import given
@@ -79,7 +80,7 @@ def test_whoever_asks_is_covered_by_a_sweep_that_comes_after_and_soon(gaps: list
         sweeps.add(planned)
         assert now <= planned <= now + max(COLLECT, SPACING)
     in_order = sorted(sweeps)
-    assert all(later - earlier >= SPACING for earlier, later in zip(in_order, in_order[1:], strict=False))
+    assert all(later - earlier >= SPACING for earlier, later in itertools.pairwise(in_order))
 
 
 def test_a_plan_by_a_clock_far_ahead_does_not_hold_up_sweeps() -> None:

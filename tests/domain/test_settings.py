@@ -75,6 +75,10 @@ def test_all_there_is() -> None:
         ({"STOPGAP_CURRENCY": "€"}, "STOPGAP_CURRENCY is malformed: expected a currency"),
         ({"STOPGAP_CURRENCY": "ÄÖÜ"}, "STOPGAP_CURRENCY is malformed: expected a currency"),
         ({"STOPGAP_PRICES_ENDPOINT": "prices"}, "STOPGAP_PRICES_ENDPOINT is malformed: expected an https"),
+        (
+            {"STOPGAP_TOPIC_ENDPOINT": "https://x:99999"},
+            "STOPGAP_TOPIC_ENDPOINT is malformed: expected an https",
+        ),
         ({"STOPGAP_TOPIC_ENDPOINT": "http://[x"}, "STOPGAP_TOPIC_ENDPOINT is malformed: expected an https"),
         ({"AzureWebJobsStorage": ""}, "AzureWebJobsStorage is missing: expected a connection string"),
         ({"AzureWebJobsStorage": ""} | dict(list(URIS.items())[:1]), "AzureWebJobsStorage is missing"),
@@ -93,6 +97,8 @@ def test_a_webhooks_address_is_a_secret() -> None:
     with pytest.raises(SettingError) as raised:
         Settings.from_env(LEAST | {"STOPGAP_WEBHOOK_URL": "http://hooks.example.com/s3cret"})
     assert "s3cret" not in str(raised.value)
+    url = "https://logic.example.com/workflows/x?sig=abc/"
+    assert Settings.from_env(LEAST | {"STOPGAP_WEBHOOK_URL": f" {url} "}).webhook_url == url, "whole"
     assert "s3cret" not in repr(
         Settings.from_env(LEAST | {"STOPGAP_WEBHOOK_URL": "https://hooks.example.com/s3cret"})
     )

@@ -9,7 +9,8 @@ from hypothesis import given
 
 from shared.domain.money import Amount, Cost
 from shared.domain.policy import Policy
-from shared.domain.records import Episode, Notice, NoticeKind, Record, Transition
+from shared.domain.records import Episode, NoticeKind, Record, Transition
+from shared.domain.telling import Telling
 from shared.domain.transitions import KINDS
 from shared.domain.views import NOTICE_TYPES, episode_view, notice_view, transition_view, vm_view
 from tests import strategies
@@ -180,7 +181,7 @@ def test_what_a_vm_and_an_episode_cost(life: Life) -> None:
 def test_a_notice_is_a_cloud_event(life: Life) -> None:
     life.see(look("stopped", minutes(20)))
     (notice,) = life.sent
-    assert notice_view(notice, life.now) == {
+    assert notice_view(Telling(notice, life.now)) == {
         "specversion": "1.0",
         "id": notice.id,
         "type": "Stopgap.Vm.LeftStopped",
@@ -232,7 +233,14 @@ def test_every_episode_can_be_shown(episode: Episode) -> None:
     assert json.loads(json.dumps(view)) == view
 
 
-@given(strategies.notices, strategies.records)
-def test_every_notice_can_be_shown(notice: Notice, record: Record) -> None:
-    view = notice_view(notice, record)
+def test_a_notice_tells_the_cost(life: Life) -> None:
+    life.see(look("stopped", minutes(20)))
+    cost = Cost(Amount("EUR", 0.1, 0.2), Amount("EUR", 0.1, None))
+    event = notice_view(Telling(life.sent[0], life.now, cost))
+    assert event["data"] == vm_view(life.now, cost)
+
+
+@given(strategies.tellings)
+def test_every_notice_can_be_shown(telling: Telling) -> None:
+    view = notice_view(telling)
     assert json.loads(json.dumps(view)) == view

@@ -4,22 +4,26 @@ Each event and each queued look is a task: the real `Watch`, over the real ports
 call of a port to the next. In between other tasks overtake it, or it dies and its event or message is delivered again.
 """
 
+import asyncio
 import random
 from bisect import insort
 from collections import Counter
-from collections.abc import Callable, Coroutine, Generator
+from collections.abc import Callable, Coroutine, Generator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import partial
 from types import coroutine
 
-from shared.adapters.memory import MemoryLedger, MemoryNotices, MemoryQueue
+from shared.adapters.memory import MemoryLedger, MemoryNotices, MemoryPrices, MemoryQueue
 from shared.budgets import Budgets
+from shared.costs import Costs
 from shared.domain.ids import VmId
+from shared.domain.money import Cost
 from shared.domain.observations import Gone, Observation, read_vm
 from shared.domain.policy import Channel, Policy
-from shared.domain.records import Notice, Record
+from shared.domain.records import Record
 from shared.domain.signals import Event
+from shared.domain.telling import Telling
 from shared.ports import Attempt, Change, Look, PortError, Stored, Sweep, Unavailable
 from shared.watch import Watch
 from tests.domain.true_life import SUBSCRIPTION, VM, TrueLife, body
@@ -118,6 +122,7 @@ class World:
             deallocations=self.deallocations,
             sweeps=self.sweeps,
             notices={Channel.TOPIC: self.notices},
+            costs=_NoCosts(MemoryPrices, "USD", lambda: self.now),
             policy=policy,
             subscriptions=frozenset({SUBSCRIPTION}),
             now=lambda: self.now,
@@ -253,6 +258,14 @@ class _Ledger(MemoryLedger):
         return stored
 
 
+class _NoCosts(Costs):
+    """Costs that nobody knows: the real ones need an event loop."""
+
+    async def of(self, _: Sequence[Record]) -> dict[VmId, Cost]:
+        await asyncio.sleep(0)
+        return {}
+
+
 class _Notices(MemoryNotices):
     """The inbox in memory, which is deaf at times."""
 
@@ -260,14 +273,14 @@ class _Notices(MemoryNotices):
         super().__init__()
         self._world = world
 
-    async def send(self, notice: Notice, record: Record) -> None:
+    async def send(self, telling: Telling) -> None:
         world = self._world
         unheard = world.happens(world.weather.deaf)
         if unheard and world.happens(0.5):
             raise Unavailable("nobody is in")
-        await super().send(notice, record)
+        await super().send(telling)
         if unheard:
-            world.doubtful[notice.id] += 1
+            world.doubtful[telling.notice.id] += 1
             raise Unavailable("delivered, and not confirmed")
         assert world.task
-        world.task.delivered.add(notice.id)
+        world.task.delivered.add(telling.notice.id)

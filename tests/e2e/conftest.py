@@ -8,6 +8,7 @@ from local.azure.settings import DEFAULT_SUBSCRIPTION
 from local.azurite import Azurite
 from local.host.process import HostProcess
 from tests.e2e.town import App, settings_for
+from tests.schemas import problems
 
 
 @pytest.fixture(scope="module")
@@ -21,6 +22,7 @@ async def storage() -> AsyncIterator[str]:
 async def azure() -> AsyncIterator[SimulatedAzure]:
     async with SimulatedAzure(operation_seconds=0.2, subscriptions=(DEFAULT_SUBSCRIPTION,)) as cloud:
         yield cloud
+        assert [problem for event in cloud.topic_events for problem in problems(event)] == []
 
 
 @pytest.fixture(scope="module")

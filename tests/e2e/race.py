@@ -20,10 +20,11 @@ from local.azure.interposition import RequestMoment
 from local.azure.server import SimulatedAzure
 from local.azure.settings import DEFAULT_SUBSCRIPTION
 from shared.adapters.compute import ComputeVms
-from shared.adapters.memory import MemoryNotices, MemoryQueue
+from shared.adapters.memory import MemoryNotices, MemoryPrices, MemoryQueue
 from shared.adapters.tables import TableLedger
 from shared.attempts import Attempts
 from shared.budgets import Budgets
+from shared.costs import Costs
 from shared.domain.ids import VmId, parse_vm_id
 from shared.domain.observations import Gone, Observation
 from shared.domain.policy import Channel, Mode, Policy
@@ -196,6 +197,7 @@ class Arena:
                 deallocations=queues[1],
                 sweeps=MemoryQueue[Sweep](self.clock),
                 notices={Channel.TOPIC: notices},
+                costs=Costs(MemoryPrices, "USD", self.clock),
                 policy=ARMED,
                 subscriptions=frozenset({DEFAULT_SUBSCRIPTION}),
                 now=self.clock,

@@ -12,6 +12,7 @@ from local.azurite import Azurite
 from local.host.process import HostProcess
 from tests.e2e.town import WEBHOOK, App, power_off_event, settings_for
 from tests.eventually import eventually
+from tests.schemas import problems
 
 ROUGH = DeliverySettings(
     seed=3,
@@ -65,6 +66,7 @@ async def test_every_life_ends_as_azure_knows_it(storage: str, schema: str) -> N
             assert found["flag"] is None
         told = sorted(event["subject"] for event in azure.topic_events)
         assert told == sorted({off.lower(), shut.lower()})
+        assert not [problem for event in azure.topic_events for problem in problems(event)]
 
 
 async def test_a_guest_shutdown_is_known_by_its_annotation_alone(storage: str) -> None:
@@ -114,6 +116,7 @@ async def test_os_provisioning_that_fails_is_flagged_and_cleared_when_azure_reco
             "Stopgap.Vm.ProvisioningFailed",
             "Stopgap.Vm.FlagCleared",
         ]
+        assert not [problem for event in azure.topic_events for problem in problems(event)]
 
 
 async def test_a_kill_between_save_and_act_costs_neither_flag_nor_notice() -> None:

@@ -4,9 +4,10 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from shared.adapters.memory import MemoryLedger, MemoryNotices, MemoryQueue, MemoryVms
+from shared.adapters.memory import MemoryLedger, MemoryNotices, MemoryPrices, MemoryQueue, MemoryVms
 from shared.attempts import Attempts
 from shared.budgets import Budgets
+from shared.costs import Costs
 from shared.domain.ids import VmId
 from shared.domain.observations import Model, Observation
 from shared.domain.policy import Channel, Policy
@@ -29,6 +30,7 @@ class World:
 
     now: datetime = NOON
     policy: Policy = field(default_factory=Policy)
+    prices: MemoryPrices = field(default_factory=MemoryPrices)
 
     def __post_init__(self) -> None:
         self.vms = MemoryVms(lambda: self.now)
@@ -58,6 +60,7 @@ class World:
             deallocations=self.deallocations,
             sweeps=self.sweeps,
             notices={Channel.TOPIC: self.notices},
+            costs=Costs(lambda: self.prices, "USD", lambda: self.now),
             policy=self.policy,
             subscriptions=frozenset({SUBSCRIPTION}),
             now=lambda: self.now,
