@@ -20,6 +20,7 @@ from azure.core.exceptions import (
     AzureError,
     ClientAuthenticationError,
     DecodeError,
+    DeserializationError,
     HttpResponseError,
     IncompleteReadError,
     ServiceRequestError,
@@ -40,8 +41,8 @@ PAUSES = (0.3, 0.9)
 LONGEST_RETRY_AFTER = timedelta(hours=1)
 """Who asks to be left alone for longer is asked again after this."""
 
-_DEFAULT_PORTS = {"https": 443, "http": 80}
 _PASSING = {500, 502, 503, 504}
+_DEFAULT_PORTS = {"https": 443, "http": 80}
 
 type Client = AsyncPipelineClient[HttpRequest, AsyncHttpResponse]
 
@@ -74,18 +75,9 @@ async def answer_to(request: HttpRequest, client: Client) -> AsyncHttpResponse:
 
 def next_page(endpoint: str, link: str) -> str:
     """The address of a list's next page, which the answer chooses: it has to be where we asked. Else `Malformed`."""
-    try:
-        same = _place(urlsplit(link)) == _place(urlsplit(endpoint))
-    except ValueError:  # a port or an IPv6 address that is none
-        same = False
-    if not same:
+    if not leads_to(link, endpoint):
         raise Malformed(f"expected the next page to be on {endpoint}, got {shown(link)}")
     return quote(link, safe="%/:?#[]@!$&'()*+,;=", errors="replace")
-
-
-def _place(url: SplitResult) -> tuple[str, str | None, str | None, int | None]:
-    """Scheme, user, host and port; Azure names the port even where it is the usual one."""
-    return url.scheme, url.username, url.hostname, url.port or _DEFAULT_PORTS.get(url.scheme)
 
 
 def read_json(response: AsyncHttpResponse, whose: str) -> object:
@@ -94,6 +86,14 @@ def read_json(response: AsyncHttpResponse, whose: str) -> object:
         return json.loads(response.content)
     except (ValueError, RecursionError):
         raise Malformed(f"{whose}'s answer: expected JSON, got {shown(response.content)}") from None
+
+
+def leads_to(link: str, endpoint: str) -> bool:
+    """Whether a link to a next page, which an answer has chosen, leads to where the question was asked."""
+    try:
+        return _place(urlsplit(link)) == _place(urlsplit(endpoint))
+    except ValueError:  # a port or an IPv6 address that is none
+        return False
 
 
 async def exchange[Answer](
@@ -159,10 +159,15 @@ def _answered(asked: str, error: HttpResponseError, status: int) -> PortError:
     return Refused(text)
 
 
+def _place(url: SplitResult) -> tuple[str, str | None, str | None, int | None]:
+    """Scheme, user, host and port; Azure names the port even where it is the usual one."""
+    return url.scheme, url.username, url.hostname, url.port or _DEFAULT_PORTS.get(url.scheme)
+
+
 async def _once[Answer](attempt: Callable[[], Awaitable[Answer]]) -> Answer:
     try:
         return await attempt()
-    except (UnicodeDecodeError, zlib.error) as error:  # the SDKs let them pass
+    except (UnicodeDecodeError, zlib.error, DeserializationError) as error:  # the SDKs let them pass
         raise DecodeError(f"an answer that cannot be decoded: {error}") from error
 
 
