@@ -45,6 +45,13 @@ class BurstSettings:
     held_back_seconds: float = 60.0
     """The longest that such an event, or the second delivery of one, is held back."""
 
+    def __post_init__(self) -> None:
+        """Raise ValueError for a burst of nothing, or in no time."""
+        if self.events < 1 or self.seconds <= 0:
+            raise ValueError(
+                f"a burst is of {self.events} events in {self.seconds} seconds; expected more than 0 of both"
+            )
+
 
 class BurstOptions(TypedDict, total=False):
     """The fields of `BurstSettings`, as keyword arguments."""

@@ -140,6 +140,11 @@ class TestSimulated:
         assert burst.refused == len(burst.plan)
         assert operation.status == "InProgress"
 
+    @pytest.mark.parametrize(("events", "seconds"), [(0, 60), (10, 0), (10, -1)])
+    def test_a_burst_of_nothing(self, town: SimulatedAzure, events: int, seconds: float) -> None:
+        with pytest.raises(ValueError, match="expected more than 0 of both"):
+            town.burst(events=events, seconds=seconds)
+
     async def test_nothing_can_happen(self, town: SimulatedAzure) -> None:
         vm_id = next(iter(town.vms))
         town.redeploy(vm_id)
