@@ -61,7 +61,10 @@ def test_a_message_of_an_older_or_a_newer_version_is_read(message: str) -> None:
 
 
 def test_a_first_message_says_no_more_than_it_has_to() -> None:
-    assert json.loads(write_sweep(Sweep(ID, NOON))) == {"subscription": ID, "asked_at": "2026-11-21T12:00:00Z"}
+    assert json.loads(write_sweep(Sweep(ID, NOON))) == {
+        "subscription": ID,
+        "asked_at": "2026-11-21T12:00:00Z",
+    }
 
 
 @pytest.mark.parametrize(

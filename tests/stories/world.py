@@ -12,8 +12,9 @@ from shared.domain.policy import Channel, Policy
 from shared.domain.records import Record
 from shared.domain.signals import Event
 from shared.domain.states import PowerState, ProvisioningState, Reading
-from shared.ports import Attempt, Look
+from shared.ports import Attempt, Look, Sweep
 from shared.requests import Requests
+from shared.sweeps import Sweeps
 from shared.watch import Outcome, Watch
 
 SUBSCRIPTION = "00000000-0000-4000-8000-000000000001"
@@ -36,6 +37,7 @@ class World:
         self.ledger = MemoryLedger()
         self.looks = MemoryQueue[Look](lambda: self.now)
         self.deallocations = MemoryQueue[Attempt](lambda: self.now)
+        self.sweeps = MemoryQueue[Sweep](lambda: self.now)
         self.notices = MemoryNotices()
         self.watch = self.instance()
 
@@ -48,6 +50,15 @@ class World:
     def requests(self) -> Requests:
         """What the HTTP functions call."""
         return Requests(self.watch)
+
+    @property
+    def sweeping(self) -> Sweeps:
+        """What the functions `sweep_schedule` and `sweep_subscription` call."""
+        return Sweeps(self.watch, self.vms, self.sweeps)
+
+    async def sweep(self) -> Outcome:
+        """A sweep that is asked for now, and done at once."""
+        return await self.sweeping.sweep(Sweep(SUBSCRIPTION, self.now))
 
     def instance(self) -> Watch:
         """An instance of the app: the platform may run many, and start another when one dies."""
@@ -85,7 +96,9 @@ class World:
     async def deliver(self) -> list[Outcome]:
         """Let the queues deliver what is due now."""
         looks = [await self.watch.look_again(look, 1) for look in self.looks.due(self.now)]
-        return looks + [await self.attempts.make(attempt) for attempt in self.deallocations.due(self.now)]
+        attempts = [await self.attempts.make(attempt) for attempt in self.deallocations.due(self.now)]
+        sweeps = [await self.sweeping.sweep(sweep) for sweep in self.sweeps.due(self.now)]
+        return looks + attempts + sweeps
 
     async def wait(self, time: timedelta) -> None:
         """Let time pass, and the queues deliver each message as it becomes due."""
@@ -96,12 +109,12 @@ class World:
         self.now = until
 
     def _next(self) -> datetime | None:
-        times = (self.looks.next_at, self.deallocations.next_at)
+        times = (self.looks.next_at, self.deallocations.next_at, self.sweeps.next_at)
         return min((at for at in times if at), default=None)
 
-    async def record(self) -> Record:
-        """The latest word on the VM."""
-        stored = await self.ledger.latest(WEB)
+    async def record(self, vm: VmId = WEB) -> Record:
+        """The latest word on a VM."""
+        stored = await self.ledger.latest(vm)
         assert stored
         return stored.record
 
