@@ -48,6 +48,9 @@ SAVES = 20
 AT_ONCE = 50
 """How many messages are put into a queue at once."""
 
+TOGETHER = 100
+"""How many VMs of a sweep are taken in together: as many records fit into one transaction."""
+
 SOON = timedelta(minutes=1)
 """How long a look is put off that Azure cannot answer now, unless it says itself."""
 
@@ -175,7 +178,7 @@ class Watch:
             known: What was known of each of them a moment ago; None: nothing.
         """
         changed, failures = 0, dict[VmId, Exception]()
-        for some in batched(seen, AT_ONCE, strict=False):
+        for some in batched(seen, TOGETHER, strict=False):
             taken = await self._take_in_some({look.vm: look for look in some}, known)
             changed += taken.changed
             failures |= taken.failures

@@ -391,6 +391,22 @@ class TestGone:
             assert kept.faults == told
         assert {known.deleted for known in (await world.ledger.known(SUBSCRIPTION)).values()} == {True}
 
+    async def test_those_that_azure_says_nothing_of_take_turns(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(sweeps, "SINGLY_IN_ONE_SWEEP", 20)
+        world = World()
+        vms = [a_vm(f"web-{number}") for number in range(50)]
+        for vm in vms:
+            world.put("running", vm=vm)
+        await world.sweep()
+        for vm in vms:
+            world.vms.unlisted.add(vm)
+            world.vms.vms[vm] = Refused("ARM: 403")
+        for _ in range(20):
+            world.now += QUARTER + timedelta(microseconds=17)
+            await world.sweep()
+        assert set(world.vms.looks) == set(vms)
+        assert world.vms.looks.total() == 20 * 20
+
 
 class TestUnclear:
     async def test_a_vm_without_a_power_state_is_looked_at_singly(self) -> None:
