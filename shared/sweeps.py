@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from itertools import batched
 
+from shared import measures
 from shared.domain.decision import Decision
 from shared.domain.fleet import fingerprint
 from shared.domain.ids import VmId
@@ -78,6 +79,7 @@ class Sweeps:
             return self.watch.came(Outcome.PUT_OFF, subscription=subscription, fault=fault)
         coverage = run.coverage(complete=True)
         await self.ledger.keep_coverage(coverage)
+        measures.swept(coverage)
         outcome = self.watch.came(
             Outcome.SWEPT,
             subscription=subscription,
@@ -115,7 +117,9 @@ class Sweeps:
 
     async def _put_off(self, run: "_Run", asked: Sweep, delay: timedelta, fault: Exception) -> None:
         run.tell([f"not covered: {fault}"])
-        await self.ledger.keep_coverage(run.coverage(complete=False))
+        coverage = run.coverage(complete=False)
+        await self.ledger.keep_coverage(coverage)
+        measures.swept(coverage)
         await self.watch.sweeps.put(asked, delay)
 
 
