@@ -21,7 +21,7 @@ from shared.domain.malformed import Malformed
 from shared.domain.news import Accepted, Answer, Failed, NotSent
 from shared.domain.observations import Gone, Observation
 from shared.domain.records import Record
-from shared.ports import Attempt, Change, Deallocator, NotNow, PortError, Refused, Unavailable
+from shared.ports import Attempt, Change, Damaged, Deallocator, NotNow, PortError, Refused, Unavailable
 from shared.watch import LATER, SOON, Outcome, Watch
 
 log = logging.getLogger("stopgap.attempts")
@@ -66,7 +66,7 @@ class Attempts:
         except NotNow as fault:
             log.warning("attempt put off: %s", fault)
             return self._again(closing, fault.retry_after or SOON), None
-        except (Refused, Malformed) as fault:
+        except (Refused, Damaged, Malformed) as fault:
             log.error("attempt put off: %s", fault)  # noqa: TRY400 - the line names the fault
             return self._again(closing, LATER), None
         if isinstance(checked, tuple):

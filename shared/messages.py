@@ -87,7 +87,10 @@ def _utc(at: datetime, what: str) -> datetime:
 
 
 def _vm(text: str, what: str) -> VmId:
-    vm = parse_vm_id(text)
+    try:
+        vm = parse_vm_id(text)
+    except Malformed as fault:
+        raise Malformed(f"{what}: {fault}") from None
     if vm is None:
         raise Malformed(f"{what}: expected `vm` to be the id of a VM, got {shown(text)}")
     return vm

@@ -6,7 +6,7 @@ Errors:
     ├── Conflict        somebody else saved the record first: read again, decide again
     ├── NotNow          it may work later: the host or a queue tries again
     │   ├── Throttled   429: not before `retry_after`
-    │   ├── Busy        409: another operation is under way, or the VM's state forbids it for now
+    │   ├── Busy        another operation is under way, or the VM's state forbids it for now
     │   └── Unavailable 5xx, no answer, no connection
     ├── Refused         it will not work until somebody changes something: 401, 403, 400
     └── Damaged         what is stored cannot be read
@@ -54,7 +54,7 @@ class Throttled(NotNow):
 
 
 class Busy(NotNow):
-    """HTTP 409: another operation is under way, or the state of things forbids it for now."""
+    """Others are at it, or the state of things forbids it for now: HTTP 409, as a rule."""
 
 
 class Unavailable(NotNow):

@@ -116,6 +116,19 @@ notices = st.builds(
     fault=maybe_text,
     parked=st.booleans(),
 )
+episodes = st.builds(
+    Episode,
+    vm=vm_ids,
+    seen_at=times,
+    started_at=times,
+    started_source=sources,
+    cause=st.none() | causes,
+    flagged_at=maybe_time,
+    ended_at=maybe_time,
+    ended_as=st.none() | power_states,
+    ended_by=st.none() | causes,
+    by_stopgap=st.booleans(),
+)
 records = st.builds(
     Record,
     vm=vm_ids,
@@ -135,6 +148,7 @@ records = st.builds(
     exempted=st.none() | exemptions,
     tags=st.dictionaries(st.sampled_from(TAGS), texts),
     deallocation=st.none() | deallocations,
+    closed=st.none() | episodes,
     due_at=maybe_time,
     retry=st.none() | st.builds(Retry, times, st.integers(0, 1000)),
     outbox=st.lists(notices, max_size=2).map(tuple),
@@ -150,19 +164,6 @@ transitions = st.builds(
     after=power_states,
     cause=st.none() | causes,
     hibernated=st.booleans(),
-)
-episodes = st.builds(
-    Episode,
-    vm=vm_ids,
-    seen_at=times,
-    started_at=times,
-    started_source=sources,
-    cause=st.none() | causes,
-    flagged_at=maybe_time,
-    ended_at=maybe_time,
-    ended_as=st.none() | power_states,
-    ended_by=st.none() | causes,
-    by_stopgap=st.booleans(),
 )
 entries = st.builds(
     Entry,

@@ -10,6 +10,7 @@ from time import monotonic
 from rich.console import Console
 
 from local.azure.server import SimulatedAzure
+from local.azure.settings import DEFAULT_SUBSCRIPTION
 from local.demo.show import Screen, Vm
 from local.demo.stage import Stage, stage
 from local.demo.story import LATER, NEW_VM, STEPS, create_new_vm, settle_fleet
@@ -107,7 +108,9 @@ async def _play(screen: Screen, *, once: bool, host: str, port: int) -> int:
                 "what it was asked to and nothing else."
             )
         if not once:
-            screen.line(f"\nLook around: {parts.url}/api/vms   {parts.url}/api/health   Ctrl-C ends it.")
+            page = f"{parts.url}/api/dashboard/{DEFAULT_SUBSCRIPTION}/rg-shop/web-1"
+            screen.line(f"\nLook around: {page}   {parts.url}/api/vms   {parts.url}/api/health")
+            screen.line(f"What people were sent: {parts.azure.url}/_sim/webhook   Ctrl-C ends it.")
             while True:
                 screen.news(await parts.vms())
                 await asyncio.sleep(_TICK)
@@ -156,4 +159,7 @@ async def _account(parts: Stage, screen: Screen) -> None:
     looks = sum(count for operation, count in parts.azure.arm.counts().items())
     told = ", ".join(f"{count} {kind}" for kind, count in sorted(counts.items()))
     notices = ", ".join(str(event["type"]).removeprefix("Stopgap.Vm.") for event in parts.azure.topic_events)
-    screen.line(f"\nEvents and looks: {told}. ARM requests: {looks}. Notices: {notices}.")
+    chat = len(parts.azure.webhook_messages)
+    screen.line(
+        f"\nEvents and looks: {told}. ARM requests: {looks}. Notices: {notices}. Messages to people: {chat}."
+    )

@@ -73,6 +73,7 @@ async def stage(*, grace: timedelta, warning: timedelta, host: str, port: int) -
             "STOPGAP_ALLOW_DEALLOCATE": "true",
             "STOPGAP_ARM_ENDPOINT": azure.url,
             "STOPGAP_TOPIC_ENDPOINT": azure.topic_url(),
+            "STOPGAP_WEBHOOK_URL": azure.webhook_url("teams"),
             "STOPGAP_PRICES_ENDPOINT": azure.prices_url,
         }
         app: CoreToolsProcess | HostProcess

@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, cast
 
-from azure.core.exceptions import AzureError, HttpResponseError
+from azure.core.exceptions import AzureError, DecodeError, HttpResponseError
 from azure.core.pipeline.policies import AsyncHTTPPolicy, RequestIdPolicy, UserAgentPolicy
 from azure.core.rest import AsyncHttpResponse, HttpRequest
 from azure.mgmt.compute.aio import ComputeManagementClient
@@ -193,12 +193,15 @@ class ComputeVms:
     async def _begin_deallocate(self, vm: VmId) -> None:
         """Without polling: looks tell what comes of it."""
         client = self._client(vm.subscription)
-        if vm.instance:
-            await client.virtual_machine_scale_set_vms.begin_deallocate(
-                vm.resource_group, *vm.instance, polling=False
-            )
-        else:
-            await client.virtual_machines.begin_deallocate(vm.resource_group, vm.name, polling=False)
+        try:
+            if vm.instance:
+                await client.virtual_machine_scale_set_vms.begin_deallocate(
+                    vm.resource_group, *vm.instance, polling=False
+                )
+            else:
+                await client.virtual_machines.begin_deallocate(vm.resource_group, vm.name, polling=False)
+        except ValueError as error:  # the SDK takes `Retry-After` for a whole number, which may be a date
+            raise DecodeError(f"an answer that cannot be read: {error}") from error
 
     def _client(self, subscription: str) -> ComputeManagementClient:
         client = self._clients.get(subscription)
@@ -323,7 +326,7 @@ def _not_deallocated(vm: VmId, error: AzureError | TimeoutError) -> PortError:
     """What Azure's answer means for another try.
 
     409 tells that another operation is under way or that the state forbids it, both of which pass; but for a lock
-    (`ScopeLocked`), which somebody has put there and has to take away. What is gone (404) the next look will tell.
+    (`ScopeLocked`), which somebody has put there and has to take away. What is gone the next look will tell.
     """
     fault = port_error(f"ARM, POST {vm}/deallocate", error)
     told = fault
@@ -332,6 +335,8 @@ def _not_deallocated(vm: VmId, error: AzureError | TimeoutError) -> PortError:
             action = DEALLOCATE_INSTANCE if vm.instance else DEALLOCATE
             told = Refused(f"{fault} (the app's identity needs {action} on subscription {vm.subscription})")
         case HttpResponseError(status_code=404 | 409) if fault.code != "ScopeLocked":
+            told = Busy(str(fault))
+        case _ if _is_gone(vm, error):
             told = Busy(str(fault))
     told.code, told.said = fault.code, fault.said
     return told

@@ -22,6 +22,7 @@ from shared.domain.records import Episode, Notice, Record, Transition
 from shared.domain.states import PowerState, ProvisioningState, Reading
 from shared.domain.telling import Telling
 from shared.ports import (
+    Busy,
     Change,
     Clock,
     Conflict,
@@ -317,11 +318,21 @@ class MemoryVms:
         if self.refusals:
             raise self.refusals.pop(0)
         seen = self.vms.get(vm)
-        if isinstance(seen, Observation):
+        if not isinstance(seen, Observation):
+            raise _busy(vm, "ResourceNotFound", "there is no such VM")
+        if not seen.reading.settled:
+            raise _busy(vm, "Conflict", "another operation is under way")
+        if seen.reading.power_state is not PowerState.DEALLOCATED:
             reading = Reading(
                 PowerState.DEALLOCATING, ProvisioningState.UPDATING, detail=None, hibernated=False
             )
             self.vms[vm] = replace(seen, reading=reading)
+
+
+def _busy(vm: VmId, code: str, said: str) -> Busy:
+    fault = Busy(f"VMs in memory, deallocate {vm}: {said}")
+    fault.code, fault.said = code, said
+    return fault
 
 
 def _latest[Name: (datetime, tuple[datetime, int]), Part](

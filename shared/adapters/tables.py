@@ -45,7 +45,19 @@ from shared.domain.money import Offer
 from shared.domain.records import Episode, Record, Transition
 from shared.domain.states import PowerState
 from shared.exchange import error_code
-from shared.ports import Change, Conflict, Coverage, Damaged, Fetched, History, Known, Page, Query, Stored
+from shared.ports import (
+    Busy,
+    Change,
+    Conflict,
+    Coverage,
+    Damaged,
+    Fetched,
+    History,
+    Known,
+    Page,
+    Query,
+    Stored,
+)
 from shared.storage import ask, storage_transport
 
 if TYPE_CHECKING:
@@ -134,8 +146,8 @@ class TableLedger:
 
     async def save(self, change: Change, previous: Stored | None) -> Stored:
         """One transaction."""
-        vm = change.record.vm
-        etag = await self._ask(f"save of {vm}", partial(self._write, vm, _operations(change, previous)))
+        what = f"save of {change.record.vm}"
+        etag = await self._ask(what, partial(self._write, what, _operations(change, previous)))
         return Stored(change.record, etag)
 
     async def page(self, query: Query) -> Page:
@@ -202,9 +214,9 @@ class TableLedger:
 
     async def _save_some(self, changes: Sequence[tuple[Change, Stored | None]]) -> list[bool]:
         operations = [each for change, previous in changes for each in _operations(change, previous)]
-        vms = f"{len(changes)} VMs" if len(changes) > 1 else str(changes[0][0].record.vm)
+        what = f"save of {f'{len(changes)} VMs' if len(changes) > 1 else changes[0][0].record.vm}"
         try:
-            await self._ask(f"save of {vms}", partial(self._write, vms, operations))
+            await self._ask(what, partial(self._write, what, operations))
         except Conflict:
             if len(changes) == 1:
                 return [False]
@@ -214,19 +226,21 @@ class TableLedger:
 
     async def plan_sweep(self, subscription: str, now: datetime) -> tuple[datetime, bool]:
         """A point read, and a conditional write if none was planned; both again if somebody else plans meanwhile."""
+        what = f"plan of a sweep of {subscription}"
         for _ in range(DRAWS):
-            row = await self._ask("read of the plan", partial(self._read, _PLANS, subscription))
+            row = await self._ask(what, partial(self._read, _PLANS, subscription))
             planned_at = _value(row, _Planned).due_at if row else None
             due_at = next_sweep(planned_at, now)
             if due_at == planned_at:
                 return due_at, False
-            columns = _columns(_PLANS, subscription, _Planned(due_at))
+            etag = str(row.metadata["etag"]) if row else None
+            plan = _conditional(_columns(_PLANS, subscription, _Planned(due_at)), etag)
             try:
-                await self._ask("plan of a sweep", partial(self._write_over, columns, row))
+                await self._ask(what, partial(self._write, what, [plan]))
             except Conflict:
                 continue
             return due_at, True
-        raise Conflict(f"table {TABLE}, plan of a sweep: overtaken by others {DRAWS} times")
+        raise Busy(f"table {TABLE}, {what}: overtaken by others {DRAWS} times")
 
     async def keep_coverage(self, coverage: Coverage) -> None:
         """One upsert."""
@@ -241,20 +255,24 @@ class TableLedger:
         return {each: found[each] for each in subscriptions if each in found}
 
     async def draw(self, now: datetime, most: int) -> datetime | None:
-        """A point read and a conditional write, both again if somebody else draws at the same time."""
+        """A point read and a conditional write, both again if somebody else draws at the same time.
+
+        If the write's answer is lost, it is drawn twice: rather one too few than one too many.
+        """
+        what = "draw from the cap"
         for _ in range(DRAWS):
             row, drawn = await self._drawn()
             kept, free_at = drawn_by(drawn, now, most)
             if free_at:
                 return free_at
+            etag = str(row.metadata["etag"]) if row else None
+            draw = _conditional(_columns(*_CAP, _Drawn(kept)), etag)
             try:
-                await self._ask(
-                    "draw from the cap", partial(self._write_over, _columns(*_CAP, _Drawn(kept)), row)
-                )
+                await self._ask(what, partial(self._write, what, [draw]))
             except Conflict:
                 continue
             return None
-        raise Conflict(f"table {TABLE}, draw from the cap: overtaken by others {DRAWS} times")
+        raise Busy(f"table {TABLE}, {what}: overtaken by others {DRAWS} times")
 
     async def free_at(self, now: datetime, most: int) -> datetime | None:
         """A point read."""
@@ -329,7 +347,7 @@ class TableLedger:
                 return None
             raise
 
-    async def _write(self, vm: VmId | str, operations: list[Operation]) -> str:
+    async def _write(self, what: str, operations: list[Operation]) -> str:
         """Submit a transaction; the new ETag of its first row.
 
         It may be sent again when its answer is lost. Had the first been done, the second comes too late for its
@@ -339,34 +357,13 @@ class TableLedger:
             done = await self._table.submit_transaction(operations)
         except HttpResponseError as error:
             if error_code(error) in _NOT_AS_READ or error.status_code == 412:
-                raise Conflict(
-                    f"table {TABLE}, save of {vm}: not as it was read ({error_code(error)})"
-                ) from error
+                raise Conflict(f"table {TABLE}, {what}: not as it was read ({error_code(error)})") from error
             raise
         return str(done[0]["etag"])
 
     async def _drawn(self) -> tuple[TableEntity | None, tuple[datetime, ...]]:
         row = await self._ask("read of the cap", partial(self._read, *_CAP))
         return row, _value(row, _Drawn).at if row else ()
-
-    async def _write_over(self, row: Columns, previous: TableEntity | None) -> None:
-        """Write a row if what is there is what was read; else `Conflict`."""
-        try:
-            if previous is None:
-                await self._table.create_entity(row)
-            else:
-                await self._table.update_entity(
-                    row,
-                    mode=UpdateMode.REPLACE,
-                    etag=previous.metadata["etag"],
-                    match_condition=MatchConditions.IfNotModified,
-                )
-        except HttpResponseError as error:
-            if error_code(error) in _NOT_AS_READ or error.status_code == 412:
-                raise Conflict(
-                    f"table {TABLE}, {row['PartitionKey']} {row['RowKey']}: not as it was read"
-                ) from error
-            raise
 
     async def _ask[Answer](self, what: str, request: Callable[[], Awaitable[Answer]]) -> Answer:
         return await ask(f"table {TABLE}, {what}", partial(self._send, request))
@@ -386,21 +383,15 @@ def _operations(change: Change, previous: Stored | None) -> list[Operation]:
     """What is written of a change, the condition on the record first."""
     record = change.record
     row = _row(_key("vm", record.vm), record)
-    operations = list[Operation]()
-    if previous:
-        condition = {"etag": previous.version, "match_condition": MatchConditions.IfNotModified}
-        operations.append((TransactionOperation.UPDATE, row, {**_REPLACE, **condition}))
-    else:
-        operations.append((TransactionOperation.CREATE, row, {}))
+    operations = [_conditional(row, previous.version if previous else None)]
     for kind, belongs in _INDEXES.items():
         indexed = _row(_key(kind, record.vm), record)
         if belongs(record):
             operations.append((TransactionOperation.UPSERT, indexed, _REPLACE))
         elif previous and belongs(previous.record):
             operations.append((TransactionOperation.DELETE, indexed, {}))
-    for part in (change.transition, *change.episodes, *change.entries):
-        if part:
-            operations.append((TransactionOperation.UPSERT, _row(_name(part), part), _REPLACE))
+    parts = (change.transition, *change.episodes, *change.entries)
+    operations += [(TransactionOperation.UPSERT, _row(_name(part), part), _REPLACE) for part in parts if part]
     return operations
 
 
@@ -419,6 +410,14 @@ def _batches(
         count, size = count + len(operations), size + bytes_more
     if batch:
         yield batch
+
+
+def _conditional(row: Columns, etag: str | None) -> Operation:
+    """The write of a row that is still as it was read; None: not there."""
+    if etag is None:
+        return TransactionOperation.CREATE, row, {}
+    condition = {"etag": etag, "match_condition": MatchConditions.IfNotModified}
+    return TransactionOperation.UPDATE, row, {**_REPLACE, **condition}
 
 
 def _name(part: Transition | Episode | Entry) -> str:

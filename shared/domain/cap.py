@@ -17,9 +17,10 @@ def drawn_by(
         most: How many an hour.
 
     Returns:
-        Those that still count, with this one if it was drawn; and None if it was, else when one is free again.
+        Those to remember, with this one if it was drawn; and None if it was, else when one is free again.
     """
-    recent = sorted(at for at in drawn if at > now - WINDOW)
-    if len(recent) < most:
-        return (*recent, now), None
-    return tuple(recent), (recent[-most] if most else now) + WINDOW
+    times = sorted(drawn)
+    if sum(at > now - WINDOW for at in times) >= most:
+        return tuple(times), (times[-most] if most else now) + WINDOW
+    # The latest are enough, however old: by a clock that goes back, they may count once more.
+    return tuple(sorted((*times, now))[-most:]), None

@@ -121,7 +121,7 @@ def decide(
     record = _retried(record, now)
     terms = terms_for(policy, record.tags)
     record = noticed(record, previous, terms, now, again=isinstance(news, LookAsked))
-    record = replace(record, reason=reasons.of(record, terms))
+    record = replace(record, closed=_closed(previous, record), reason=reasons.of(record, terms))
     log = entries(previous, record, news, refusal, now)
     if previous and not log and replace(record, observed_at=previous.observed_at) == previous:
         return Decision(previous, previous.reason, actions=_actions(previous, previous, now), refusal=refusal)
@@ -279,20 +279,29 @@ def _episodes(previous: Record | None, record: Record) -> tuple[Episode, ...]:
     """The episodes that this look ended, began, or tells more of."""
     old = Episode.of(previous.vm, previous.settled) if previous and previous.settled else None
     new = Episode.of(record.vm, record.settled) if record.settled else None
-    episodes = list[Episode]()
-    if (
-        previous
-        and previous.settled
-        and record.settled
-        and old
-        and (new is None or new.seen_at != old.seen_at)
-    ):
-        closing = record.deallocation
-        ours = closing and closing.seen_at == old.seen_at and closing.stage is Stage.CONFIRMED
-        episodes.append(replace(old.ended(previous.settled.left_at, record.settled), by_stopgap=bool(ours)))
-    if new and new != old:
-        episodes.append(new)
-    return tuple(episodes)
+    closed = record.closed if record.closed != (previous.closed if previous else None) else None
+    told = (_ended(previous, record), closed, new if new != old else None)
+    return tuple({episode.seen_at: episode for episode in told if episode}.values())
+
+
+def _ended(previous: Record | None, record: Record) -> Episode | None:
+    """The episode that this look ended."""
+    was, now = previous.settled if previous else None, record.settled
+    if was is None or now is None:
+        return None
+    old, new = Episode.of(record.vm, was), Episode.of(record.vm, now)
+    if old is None or (new and new.seen_at == old.seen_at):
+        return None
+    return old.ended(was.left_at, now)
+
+
+def _closed(previous: Record | None, record: Record) -> Episode | None:
+    """The episode that the deallocation was of, once it has ended: by Stopgap, if that was confirmed."""
+    closing = record.deallocation
+    for episode in (_ended(previous, record), record.closed):
+        if episode and closing and episode.seen_at == closing.seen_at:
+            return replace(episode, by_stopgap=closing.stage is Stage.CONFIRMED)
+    return None
 
 
 def _actions(previous: Record | None, record: Record, now: datetime) -> tuple[Action, ...]:

@@ -27,7 +27,8 @@ def snoozed(flag: Flag) -> str:
 
 def of_azure(closing: Deallocation) -> str:
     """What Azure answered to the latest attempt."""
-    return ": ".join(part for part in (closing.code, closing.said) if part) or "Azure gave no answer"
+    said = closing.said.rstrip(".") if closing.said else None
+    return ": ".join(part for part in (closing.code, said) if part) or "Azure gave no answer"
 
 
 def unconfirmed(closing: Deallocation) -> str:

@@ -156,7 +156,7 @@ def _closed(record: Record) -> str:
     if closing is None or settled is None or closing.ended_at is None:
         return ""
     if closing.after_at == settled.seen_at and closing.stage is Stage.CONFIRMED:
-        return f" It was Stopgap: {f'{closing.asked_by} asked' if closing.asked_by else 'mode deallocate'}."
+        return f" Stopgap did it, {f'as {closing.asked_by} asked' if closing.asked_by else 'in mode deallocate'}."
     told = closing.stage in {Stage.OVERTAKEN, Stage.UNCONFIRMED}
     fresh = closing.asked_at <= settled.seen_at <= closing.ended_at + CONFIRM_WITHIN
     return f" {_progress(closing)}" if told and fresh else ""

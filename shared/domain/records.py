@@ -147,6 +147,8 @@ class Record:
     """The tags that are for Stopgap, as last seen."""
     deallocation: Deallocation | None = None
     """The latest that was asked for, of whatever stretch of time."""
+    closed: "Episode | None" = None
+    """The stretch of time that it was asked for, once that is over: who ended it may come out later."""
     due_at: datetime | None = None
     """When a VM with something to flag is to be looked at for that: its grace or its exemption ends."""
     retry: Retry | None = None

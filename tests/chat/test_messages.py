@@ -73,7 +73,7 @@ State: Deallocated since 2026-11-21 13:16:45 UTC
 Cause: deallocated through Azure by 45c48cce-2e2d-4fbd-aa1a-fc51c7c6ad26 (deallocate/action)
 Why: Deallocated since 2026-11-21 13:16:45 UTC, \
 deallocated through Azure by 45c48cce-2e2d-4fbd-aa1a-fc51c7c6ad26 (deallocate/action); compute is not billed. \
-It was Stopgap: mode deallocate.
+Stopgap did it, in mode deallocate.
 Next: Nothing, unless it is flagged again.
 [Show]({PAGE})""",
     NoticeKind.DEALLOCATION_FAILED: f"""\
@@ -86,7 +86,7 @@ Cost a month: 441.50 to 710.14 EUR
 Why: Stopped since 2026-11-21 12:00:00 UTC, {ADA}; still billed. \
 Flagged: left Stopped for longer than its grace of 15m. \
 Its deallocation, asked for by Stopgap, failed: \
-ScopeLocked: The scope is locked: 'keep'. Please remove the lock and try again.. \
+ScopeLocked: The scope is locked: 'keep'. Please remove the lock and try again. \
 Nothing more is tried unless a person asks.
 Next: It is not deallocated: an earlier attempt did not succeed; a person may ask for another.
 [Deallocate]({PAGE}#deallocate) · [Snooze]({PAGE}#snooze) · [Exempt]({PAGE}#exempt) · [Show]({PAGE})""",

@@ -3,10 +3,14 @@ from typing import TYPE_CHECKING, cast
 
 import pytest
 
+from local.azure.server import SimulatedAzure
 from local.azurite import Azurite
+from shared.adapters.compute import ComputeVms
 from shared.adapters.memory import MemoryLedger
 from shared.adapters.tables import TableLedger, open_ledger
 from shared.ports import Ledger
+from tests.contracts.arm import OTHER_SUBSCRIPTION, SUBSCRIPTION, vms_at
+from tests.contracts.canned import Canned, canned_service
 
 if TYPE_CHECKING:
     from azure.core.credentials_async import AsyncTokenCredential
@@ -29,3 +33,28 @@ def ledger(request: pytest.FixtureRequest) -> Ledger:
         return MemoryLedger()
     tables: TableLedger = request.getfixturevalue("table_ledger")
     return tables
+
+
+@pytest.fixture
+async def azure() -> AsyncIterator[SimulatedAzure]:
+    async with SimulatedAzure(subscriptions=(SUBSCRIPTION, OTHER_SUBSCRIPTION)) as azure:
+        yield azure
+
+
+@pytest.fixture
+async def vms(azure: SimulatedAzure) -> AsyncIterator[ComputeVms]:
+    async with vms_at(azure.url) as vms:
+        yield vms
+
+
+@pytest.fixture
+async def arm() -> AsyncIterator[Canned]:
+    async with canned_service() as service:
+        yield service
+
+
+@pytest.fixture
+async def canned_vms(arm: Canned) -> AsyncIterator[ComputeVms]:
+    """VMs on an ARM that answers what it is told to."""
+    async with vms_at(arm.url) as vms:
+        yield vms

@@ -4,9 +4,10 @@ import dataclasses
 from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
+from shared.domain.actions import Entry, What
 from shared.domain.ids import VmId
 from shared.domain.observations import Model
-from shared.domain.records import Episode, Flag, FlagKind, Record, Transition
+from shared.domain.records import Episode, Flag, FlagKind, Notice, NoticeKind, Record, Transition
 from shared.domain.signals import Source
 from shared.domain.states import PowerState, ProvisioningState, Reading
 from shared.ports import Change, Ledger, Query
@@ -27,7 +28,12 @@ def new_vm(name: str = "web-1", group: str = "rg-shop", subscription: str | None
 
 
 def record(
-    vm: VmId, power: PowerState = PowerState.RUNNING, *, flagged: bool = False, reason: str = ""
+    vm: VmId,
+    power: PowerState = PowerState.RUNNING,
+    *,
+    flagged: bool = False,
+    parked: bool = False,
+    reason: str = "",
 ) -> Record:
     return Record(
         vm=vm,
@@ -38,8 +44,13 @@ def record(
         appeared_at=NOON,
         not_before=None,
         flag=Flag(FlagKind.LEFT_STOPPED, NOON, NOON) if flagged else None,
+        outbox=(notice(parked=False), notice(parked=True)) if parked else (),
         reason=reason,
     )
+
+
+def notice(*, parked: bool) -> Notice:
+    return Notice(NoticeKind.LEFT_STOPPED, f"parked: {parked}", NOON, NOON, parked=parked)
 
 
 def transition(vm: VmId, seen_at: datetime, after: PowerState = PowerState.STOPPED) -> Transition:
@@ -48,6 +59,10 @@ def transition(vm: VmId, seen_at: datetime, after: PowerState = PowerState.STOPP
 
 def episode(vm: VmId, seen_at: datetime, ended_at: datetime | None = None) -> Episode:
     return Episode(vm, seen_at, seen_at, Source.OBSERVED, None, ended_at=ended_at)
+
+
+def entry(vm: VmId, at: datetime, what: What = What.DEALLOCATION_ASKED, text: str = "") -> Entry:
+    return Entry(vm, at, what, "ada", text)
 
 
 def with_reason(old: Record, reason: str) -> Record:

@@ -8,18 +8,21 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from shared.domain.actions import Entry, What
 from shared.domain.ids import ScaleSetId, VmId
 from shared.domain.malformed import Malformed
 from shared.domain.records import Episode, Record, Transition
 from shared.domain.states import PowerState
-from shared.ports import Change, Conflict, Ledger, Query, Stored
+from shared.ports import Change, Conflict, History, Ledger, Query, Stored
 from tests import strategies
 from tests.contracts.fleet import (
+    entry,
     episode,
     listed,
     minutes,
     new_subscription,
     new_vm,
+    notice,
     record,
     save_new,
     transition,
@@ -32,8 +35,7 @@ RUNNING, STOPPED = PowerState.RUNNING, PowerState.STOPPED
 async def test_nothing_is_known_of_a_vm_that_was_never_saved(ledger: Ledger) -> None:
     vm = new_vm()
     assert await ledger.latest(vm) is None
-    history = await ledger.history(vm, 10)
-    assert (history.transitions, history.episodes) == ((), ())
+    assert await ledger.history(vm, 10) == History((), (), ())
     assert await listed(ledger, Query((vm.subscription,))) == []
 
 
@@ -43,6 +45,7 @@ async def test_nothing_is_known_of_a_vm_that_was_never_saved(ledger: Ledger) -> 
     changed=strategies.records,
     told=st.none() | strategies.transitions,
     life=st.lists(strategies.episodes, max_size=2, unique_by=lambda part: part.seen_at),
+    log=st.lists(strategies.entries, max_size=3, unique_by=lambda part: (part.at, part.what)),
 )
 async def test_what_is_saved_comes_back_as_it_was(
     ledger: Ledger,
@@ -50,19 +53,22 @@ async def test_what_is_saved_comes_back_as_it_was(
     changed: Record,
     told: Transition | None,
     life: list[Episode],
+    log: list[Entry],
 ) -> None:
     vm = replace(new.vm, subscription=new_subscription())
     told = told and replace(told, vm=vm)
     episodes = tuple(replace(part, vm=vm) for part in life)
+    entries = tuple(replace(part, vm=vm) for part in log)
 
     first = await ledger.save(Change(replace(new, vm=vm)), None)
-    second = await ledger.save(Change(replace(changed, vm=vm), told, episodes), first)
+    second = await ledger.save(Change(replace(changed, vm=vm), told, episodes, entries), first)
 
     assert (first.record, second.record) == (replace(new, vm=vm), replace(changed, vm=vm))
     assert await ledger.latest(vm) == second
     history = await ledger.history(vm, 10)
     assert history.transitions == ((told,) if told else ())
     assert history.episodes == tuple(sorted(episodes, key=lambda part: part.seen_at, reverse=True))
+    assert history.entries == tuple(sorted(entries, key=lambda part: (part.at, part.what.rank), reverse=True))
 
 
 async def test_a_save_over_another_is_a_conflict_and_writes_nothing(ledger: Ledger) -> None:
@@ -70,14 +76,20 @@ async def test_a_save_over_another_is_a_conflict_and_writes_nothing(ledger: Ledg
     first = await ledger.save(Change(record(vm)), None)
     second = await ledger.save(Change(record(vm, reason="the winner's")), first)
 
-    lost = Change(record(vm, STOPPED, flagged=True), transition(vm, minutes(1)), (episode(vm, minutes(1)),))
+    at = minutes(1)
+    lost = Change(
+        record(vm, STOPPED, flagged=True, parked=True),
+        transition(vm, at),
+        (episode(vm, at),),
+        (entry(vm, at), entry(vm, at, What.DEALLOCATION_BEGUN)),
+    )
     with pytest.raises(Conflict, match=vm.name):
         await ledger.save(lost, first)
 
     assert await ledger.latest(vm) == second
-    history = await ledger.history(vm, 10)
-    assert (history.transitions, history.episodes) == ((), ())
+    assert await ledger.history(vm, 10) == History((), (), ())
     assert await listed(ledger, Query((vm.subscription,), flagged=True)) == []
+    assert await listed(ledger, Query((vm.subscription,), parked=True)) == []
 
 
 async def test_whoever_loses_reads_again_and_saves(ledger: Ledger) -> None:
@@ -101,7 +113,7 @@ async def test_a_first_save_of_what_is_there_is_a_conflict(ledger: Ledger) -> No
     with pytest.raises(Conflict):
         await ledger.save(Change(record(vm, STOPPED), transition(vm, minutes(1))), None)
     assert await ledger.latest(vm) == stored
-    assert (await ledger.history(vm, 10)).transitions == ()
+    assert await ledger.history(vm, 10) == History((), (), ())
 
 
 async def test_a_save_over_what_is_gone_is_a_conflict(ledger: Ledger) -> None:
@@ -110,7 +122,7 @@ async def test_a_save_over_what_is_gone_is_a_conflict(ledger: Ledger) -> None:
     with pytest.raises(Conflict):
         await ledger.save(Change(record(vm), transition(vm, minutes(1))), Stored(record(vm), version))
     assert await ledger.latest(vm) is None
-    assert (await ledger.history(vm, 10)).transitions == ()
+    assert await ledger.history(vm, 10) == History((), (), ())
 
 
 async def test_of_a_hundred_who_save_at_once_one_wins_each_time(ledger: Ledger) -> None:
@@ -131,27 +143,39 @@ async def test_of_a_hundred_who_save_at_once_one_wins_each_time(ledger: Ledger) 
         assert await ledger.latest(vm) == winners[0]
 
 
-async def test_the_flagged_listing_follows_the_flag(ledger: Ledger) -> None:
-    vm, born_flagged = new_vm(), new_vm()
-    query = Query((vm.subscription, born_flagged.subscription), flagged=True)
+@pytest.mark.parametrize("mark", ["flagged", "parked"])
+async def test_a_listing_of_some_follows_what_is_true_of_them(ledger: Ledger, mark: str) -> None:
+    vm, born_marked = new_vm(), new_vm()
+    subscriptions = (vm.subscription, born_marked.subscription)
+    query = Query(subscriptions, flagged=True) if mark == "flagged" else Query(subscriptions, parked=True)
 
-    async def flagged() -> tuple[Record, ...]:
+    def marked(vm: VmId) -> Record:
+        return record(vm, STOPPED, flagged=mark == "flagged", parked=mark == "parked")
+
+    async def found() -> tuple[Record, ...]:
         return (await ledger.page(query)).records
 
     stored = await ledger.save(Change(record(vm, STOPPED)), None)
-    assert await flagged() == ()
-    stored = await ledger.save(Change(record(vm, STOPPED, flagged=True)), stored)
-    assert await flagged() == (stored.record,)
+    assert await found() == ()
+    stored = await ledger.save(Change(marked(vm)), stored)
+    assert await found() == (stored.record,)
     stored = await ledger.save(Change(with_reason(stored.record, "still")), stored)
-    assert await flagged() == (stored.record,)
-    other = await ledger.save(Change(record(born_flagged, STOPPED, flagged=True)), None)
-    assert await flagged() == (stored.record, other.record)
+    assert await found() == (stored.record,)
+    other = await ledger.save(Change(marked(born_marked)), None)
+    assert await found() == (stored.record, other.record)
     stored = await ledger.save(Change(record(vm)), stored)
-    assert await flagged() == (other.record,)
+    assert await found() == (other.record,)
     stored = await ledger.save(Change(record(vm, STOPPED)), stored)
-    assert await flagged() == (other.record,)
-    stored = await ledger.save(Change(record(vm, STOPPED, flagged=True)), stored)
-    assert await flagged() == (stored.record, other.record)
+    assert await found() == (other.record,)
+    stored = await ledger.save(Change(marked(vm)), stored)
+    assert await found() == (stored.record, other.record)
+
+
+async def test_a_notice_that_waits_to_be_sent_is_not_parked(ledger: Ledger) -> None:
+    vm = new_vm()
+    waiting = replace(record(vm), outbox=(notice(parked=False),))
+    await ledger.save(Change(waiting), None)
+    assert await listed(ledger, Query((vm.subscription,), parked=True)) == []
 
 
 @settings(max_examples=25)
@@ -163,6 +187,7 @@ async def test_the_flagged_listing_follows_the_flag(ledger: Ledger) -> None:
             st.sampled_from(["a", "a-1", "b"]),
             st.sampled_from([RUNNING, STOPPED]),
             st.booleans(),
+            st.booleans(),
         ),
         unique_by=lambda row: row[:3],
         max_size=8,
@@ -170,24 +195,26 @@ async def test_the_flagged_listing_follows_the_flag(ledger: Ledger) -> None:
     asked=st.permutations(range(3)).map(lambda order: order[:2]),
     flagged=st.sampled_from([None, True, False]),
     power_state=st.sampled_from([None, RUNNING, STOPPED]),
+    parked=st.booleans(),
     limit=st.integers(1, 5),
 )
 async def test_pages_hold_what_is_asked_for_by_subscription_group_and_name(
     ledger: Ledger,
-    fleet: list[tuple[int, str, str, PowerState, bool]],
+    fleet: list[tuple[int, str, str, PowerState, bool, bool]],
     asked: list[int],
     flagged: bool | None,
     power_state: PowerState | None,
+    parked: bool,
     limit: int,
 ) -> None:
     subscriptions = [new_subscription() for _ in range(3)]
     records = [
-        record(VmId.of(subscriptions[number], group, name), power, flagged=is_flagged)
-        for number, group, name, power, is_flagged in fleet
+        record(VmId.of(subscriptions[number], group, name), power, flagged=is_flagged, parked=is_parked)
+        for number, group, name, power, is_flagged, is_parked in fleet
     ]
     await save_new(ledger, *records)
 
-    query = Query(tuple(subscriptions[number] for number in asked), flagged, power_state, limit)
+    query = Query(tuple(subscriptions[number] for number in asked), flagged, power_state, limit, parked)
 
     wanted = [
         each.vm
@@ -196,6 +223,7 @@ async def test_pages_hold_what_is_asked_for_by_subscription_group_and_name(
         if each.vm.subscription == subscription
         and (flagged is None or flagged is (each.flag is not None))
         and power_state in {None, each.power_state}
+        and (each.parked or not parked)
     ]
     assert await listed(ledger, query) == wanted
 
@@ -258,27 +286,44 @@ async def test_history_is_the_latest_of_one_vm_latest_first(ledger: Ledger) -> N
     vm = new_vm("web")
     neighbours = [replace(vm, name="web-1"), replace(vm, resource_group="rg-shop-2"), replace(vm, name="we")]
     for each in neighbours:
-        await ledger.save(Change(record(each), transition(each, minutes(99))), None)
+        change = Change(record(each), transition(each, minutes(99)), (), (entry(each, minutes(99)),))
+        await ledger.save(change, None)
     stored = None
     seen = [minutes(3), minutes(1), minutes(2), minutes(2).replace(microsecond=1)]
     for at in seen:
-        stored = await ledger.save(Change(record(vm), transition(vm, at), (episode(vm, at),)), stored)
+        change = Change(record(vm), transition(vm, at), (episode(vm, at),), (entry(vm, at),))
+        stored = await ledger.save(change, stored)
 
     history = await ledger.history(vm, 3)
 
     latest = sorted(seen, reverse=True)[:3]
     assert [part.seen_at for part in history.transitions] == latest
     assert [part.seen_at for part in history.episodes] == latest
+    assert [part.at for part in history.entries] == latest
     assert {part.vm for part in history.transitions} == {part.vm for part in history.episodes} == {vm}
+    assert {part.vm for part in history.entries} == {vm}
+
+
+async def test_of_entries_of_one_time_that_which_comes_of_the_other_is_the_later(ledger: Ledger) -> None:
+    vm, at = new_vm(), minutes(1)
+    whats = [What.DEALLOCATION_BEGUN, What.LOOK_ASKED, What.DEALLOCATION_ASKED, What.DEALLOCATION_CONFIRMED]
+    await ledger.save(Change(record(vm), entries=tuple(entry(vm, at, what) for what in whats)), None)
+
+    told = (await ledger.history(vm, 3)).entries
+
+    assert [each.what for each in told] == sorted(whats, key=lambda what: what.rank, reverse=True)[:3]
 
 
 async def test_what_is_told_again_replaces_what_was_told(ledger: Ledger) -> None:
     vm, at = new_vm(), minutes(1)
-    stored = await ledger.save(Change(record(vm), transition(vm, at), (episode(vm, at),)), None)
+    stored = await ledger.save(
+        Change(record(vm), transition(vm, at), (episode(vm, at),), (entry(vm, at),)), None
+    )
     better = Change(
         record(vm),
         transition(vm, at, after=PowerState.DEALLOCATED),
         (episode(vm, at, ended_at=minutes(2)), episode(vm, minutes(3))),
+        (entry(vm, at, text="better"), entry(vm, at, What.DEALLOCATION_BEGUN)),
     )
     await ledger.save(better, stored)
 
@@ -286,6 +331,7 @@ async def test_what_is_told_again_replaces_what_was_told(ledger: Ledger) -> None
 
     assert history.transitions == (better.transition,)
     assert history.episodes == better.episodes[::-1]
+    assert history.entries == better.entries[::-1]
 
 
 async def test_a_ledger_that_works_passes_its_check(ledger: Ledger) -> None:

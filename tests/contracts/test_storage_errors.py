@@ -61,15 +61,19 @@ async def looks(service: Canned) -> AsyncIterator[StorageQueue[Look]]:
 type Ask = Callable[[], Awaitable[object]]
 
 
-@pytest.fixture(params=["latest", "save", "page", "history", "check ledger", "put", "check looks"])
+@pytest.fixture(
+    params=["latest", "save", "page", "history", "draw", "check ledger", "put", "poisoned", "check looks"]
+)
 def ask(request: pytest.FixtureRequest, ledger: TableLedger, looks: StorageQueue[Look]) -> Ask:
     asks: dict[str, Ask] = {
         "latest": lambda: ledger.latest(VM),
         "save": lambda: ledger.save(Change(record(VM)), None),
         "page": lambda: ledger.page(Query((VM.subscription,))),
         "history": lambda: ledger.history(VM, 1),
+        "draw": lambda: ledger.draw(NOON, 1),
         "check ledger": ledger.check,
         "put": lambda: looks.put(Look(VM, NOON), timedelta()),
+        "poisoned": looks.poisoned,
         "check looks": looks.check,
     }
     return asks[request.param]
@@ -106,7 +110,7 @@ async def test_each_answer_is_the_same_error_for_every_request(
     if isinstance(caught.value, NotNow):
         assert caught.value.retry_after == (timedelta(seconds=retry_after) if retry_after else None)
     text = str(caught.value)
-    assert text.startswith(("table ledger, ", "queue looks, "))
+    assert text.startswith(("table ledger, ", "queue looks, ", "queue looks-poison, "))
     assert "\n" not in text
     assert len(service.requests) <= 6  # ours are three; aiohttp repeats a GET or PUT that lost its connection
 

@@ -2,20 +2,25 @@
 
 import json
 from collections.abc import AsyncIterator
+from dataclasses import replace
+from itertools import product
 from uuid import uuid4
 
 import pytest
 from azure.core.pipeline.transport import AioHttpTransport
 from azure.core.rest import AsyncHttpResponse, HttpRequest
+from azure.data.tables import TableEntity
 from azure.data.tables.aio import TableServiceClient
 
 from local.azurite import Azurite
 from shared.adapters import tables
 from shared.adapters.tables import TableLedger, open_ledger
+from shared.domain.ids import VmId
 from shared.domain.states import PowerState
 from shared.ports import Change, Damaged, Query
 from tests.contracts.conftest import NOBODY
 from tests.contracts.fleet import (
+    entry,
     episode,
     listed,
     minutes,
@@ -63,27 +68,40 @@ async def test_a_read_is_one_request_and_a_save_is_another(counting: tuple[Table
     await ledger.latest(vm)
     assert transport.requests == ["GET"]
 
-    change = Change(record(vm, flagged=True), transition(vm, minutes(1)), (episode(vm, minutes(1)),))
+    at = minutes(1)
+    whole = record(vm, flagged=True, parked=True)
+    change = Change(whole, transition(vm, at), (episode(vm, at),), (entry(vm, at), entry(vm, minutes(2))))
     stored = await ledger.save(change, None)
     assert transport.requests == ["GET", "POST"]
     await ledger.save(Change(record(vm)), stored)
     assert transport.requests == ["GET", "POST", "POST"]
 
 
-async def test_listing_what_is_flagged_costs_the_same_in_a_large_fleet(
-    counting: tuple[TableLedger, Counting],
+@pytest.mark.parametrize(
+    ("mark", "query"),
+    [
+        ("flagged", Query((), flagged=True)),
+        ("parked", Query((), parked=True)),
+        ("parked", Query((), parked=True, flagged=False)),
+        ("parked", Query((), parked=True, power_state=PowerState.STOPPED)),
+    ],
+)
+async def test_listing_some_costs_the_same_in_a_large_fleet(
+    counting: tuple[TableLedger, Counting], mark: str, query: Query
 ) -> None:
     ledger, transport = counting
     subscription = new_subscription()
-    flagged = [new_vm(f"left-{number}", subscription=subscription) for number in range(3)]
-    await save_new(ledger, *(record(vm, PowerState.STOPPED, flagged=True) for vm in flagged))
+    some = [new_vm(f"left-{number}", subscription=subscription) for number in range(3)]
+    for vm in some:
+        marked = record(vm, PowerState.STOPPED, flagged=mark == "flagged", parked=mark == "parked")
+        await save_new(ledger, marked)
     fleet = [record(new_vm(f"web-{number}", subscription=subscription)) for number in range(300)]
     for start in range(0, len(fleet), 100):
         operations = [tables._operations(Change(each), None) for each in fleet[start : start + 100]]
         await ledger._table.submit_transaction([step for steps in operations for step in steps])
     transport.requests.clear()
 
-    assert await listed(ledger, Query((subscription,), flagged=True)) == flagged
+    assert await listed(ledger, replace(query, subscriptions=(subscription,))) == some
 
     assert (transport.requests, transport.rows) == (["GET"], 3)
     assert len(await listed(ledger, Query((subscription,), limit=1000))) == 303
@@ -93,13 +111,14 @@ async def test_history_reads_no_more_than_it_gives(counting: tuple[TableLedger, 
     ledger, transport = counting
     vm, stored = new_vm(), None
     for number in range(5):
-        change = Change(record(vm), transition(vm, minutes(number)), (episode(vm, minutes(number)),))
+        at = minutes(number)
+        change = Change(record(vm), transition(vm, at), (episode(vm, at),), (entry(vm, at),))
         stored = await ledger.save(change, stored)
     transport.requests.clear()
 
     await ledger.history(vm, 2)
 
-    assert (transport.requests, transport.rows) == (["GET", "GET", "GET"], 4)
+    assert (transport.requests, transport.rows) == (["GET", "GET", "GET"], 6)
 
 
 async def test_answers_in_parts_are_put_together(
@@ -123,23 +142,41 @@ async def test_answers_in_parts_are_put_together(
     assert [each.seen_at for each in told] == [minutes(4), minutes(3), minutes(2)]
 
 
+async def rows_of(ledger: TableLedger, vm: VmId) -> dict[str, TableEntity]:
+    """The rows of a VM's subscription, by row key."""
+    query = ledger._table.query_entities("PartitionKey eq @it", parameters={"it": vm.subscription})
+    return {row.pop("RowKey"): row async for row in query}
+
+
 async def test_rows_are_readable_for_people(table_ledger: TableLedger) -> None:
     vm = new_vm("web-1", "größe")
+    stopped = record(vm, PowerState.STOPPED, flagged=True, parked=True)
     await table_ledger.save(
-        Change(record(vm, PowerState.STOPPED, flagged=True), transition(vm, minutes(1))), None
+        Change(stopped, transition(vm, minutes(1)), entries=(entry(vm, minutes(1)),)), None
     )
 
-    query = table_ledger._table.query_entities("PartitionKey eq @it", parameters={"it": vm.subscription})
-    rows = {row.pop("RowKey"): row async for row in query}
+    rows = await rows_of(table_ledger, vm)
 
     kinds = {key.split("!")[0] for key in rows}
-    assert kinds == {"vm", "flag", "transition"}
+    assert kinds == {"vm", "flag", "parked", "transition", "entry"}
     assert all(key.split("!")[1:3] == ["größe", "web-1"] for key in rows)
-    assert rows["vm!größe!web-1"] == rows["flag!größe!web-1"]
+    assert rows["vm!größe!web-1"] == rows["flag!größe!web-1"] == rows["parked!größe!web-1"]
     row = rows["vm!größe!web-1"]
-    assert (row["power_state"], row["flagged"], row["schema"]) == ("stopped", True, 1)
+    assert (row["power_state"], row["flagged"], row["parked"]) == ("stopped", True, True)
+    assert row["schema"] == 1
     assert row["observed_at"] == record(vm).observed_at
     assert json.loads(row["body"])["vm"]["resource_group"] == "größe"
+
+
+async def test_an_index_row_is_there_exactly_while_it_is_true(table_ledger: TableLedger) -> None:
+    vm, stored = new_vm(), None
+    marks = list(product([False, True], repeat=2))
+    for before, after in product(marks, repeat=2):
+        for flagged, parked in (before, after):
+            change = Change(record(vm, flagged=flagged, parked=parked))
+            stored = await table_ledger.save(change, stored)
+            kinds = {key.split("!")[0] for key in await rows_of(table_ledger, vm)}
+            assert kinds == {"vm", *(["flag"] if flagged else []), *(["parked"] if parked else [])}
 
 
 @pytest.mark.parametrize("body", ["", "{", "[]", '{"vm": 1}', "null", 7])
@@ -165,7 +202,7 @@ async def test_a_field_that_a_newer_version_added_is_left_alone(table_ledger: Ta
     assert stored.record == record(vm)
 
 
-@pytest.mark.parametrize("first", ["latest", "save", "page", "history", "check"])
+@pytest.mark.parametrize("first", ["latest", "save", "page", "history", "draw", "check"])
 async def test_the_table_is_made_when_it_is_first_used(
     azurite: Azurite, monkeypatch: pytest.MonkeyPatch, first: str
 ) -> None:
@@ -181,6 +218,8 @@ async def test_the_table_is_made_when_it_is_first_used(
             assert (await ledger.page(Query((vm.subscription,)))).records == ()
         case "history":
             assert (await ledger.history(vm, 1)).transitions == ()
+        case "draw":
+            assert await ledger.draw(minutes(0), 1) is None
         case "check":
             await ledger.check()
     await ledger._service.delete_table(tables.TABLE)

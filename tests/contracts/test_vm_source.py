@@ -3,8 +3,7 @@
 import asyncio
 import json
 import socket
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
@@ -22,14 +21,11 @@ from shared.domain.malformed import Malformed
 from shared.domain.observations import Gone, Model, Observation
 from shared.domain.states import PowerState, ProvisioningState, Reading
 from shared.ports import PortError, Refused, Throttled, Unavailable, VmSource
-from tests.contracts.canned import Canned, break_off, canned_service, drop, hang, said
+from tests.contracts.arm import INSTANCE, OTHER_SUBSCRIPTION, SUBSCRIPTION, VM, vms_at
+from tests.contracts.canned import Canned, break_off, drop, hang, said
 from tests.contracts.credentials import LockedOut, Nobody
 from tests.contracts.fleet import NOON
 
-SUBSCRIPTION = "00000000-0000-4000-8000-000000000001"
-OTHER_SUBSCRIPTION = "00000000-0000-4000-8000-000000000002"
-VM = VmId.of(SUBSCRIPTION, "rg-shop", "web-1")
-INSTANCE = VmId.of(SUBSCRIPTION, "rg-shop", "farm~3")
 SET = f"/subscriptions/{SUBSCRIPTION}/resourceGroups/rg-shop/providers/Microsoft.Compute/virtualMachineScaleSets/Farm"
 SAMPLES = Path(__file__).parents[1] / "data" / "samples"
 GOOD = json.dumps({"id": str(VM), "properties": {}})
@@ -38,39 +34,6 @@ GOOD = json.dumps({"id": str(VM), "properties": {}})
 @pytest.fixture(autouse=True)
 def no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(exchange, "PAUSES", (0.0, 0.0))
-
-
-@asynccontextmanager
-async def vms_at(url: str) -> AsyncIterator[ComputeVms]:
-    vms = ComputeVms(Nobody(), endpoint=url, clock=lambda: NOON)
-    try:
-        yield vms
-    finally:
-        await vms.close()
-
-
-@pytest.fixture
-async def azure() -> AsyncIterator[SimulatedAzure]:
-    async with SimulatedAzure(subscriptions=(SUBSCRIPTION, OTHER_SUBSCRIPTION)) as azure:
-        yield azure
-
-
-@pytest.fixture
-async def vms(azure: SimulatedAzure) -> AsyncIterator[ComputeVms]:
-    async with vms_at(azure.url) as vms:
-        yield vms
-
-
-@pytest.fixture
-async def arm() -> AsyncIterator[Canned]:
-    async with canned_service() as service:
-        yield service
-
-
-@pytest.fixture
-async def canned_vms(arm: Canned) -> AsyncIterator[ComputeVms]:
-    async with vms_at(arm.url) as vms:
-        yield vms
 
 
 MODEL = Model("uid", "northeurope", "Standard_D4s_v5", "Windows", "Spot")

@@ -303,6 +303,7 @@ def left_stopped(policy: Policy) -> tuple[Record, datetime]:
 def test_every_deallocation_of_every_life(life: list[Step], policy: Policy) -> None:
     record: Record | None
     record, now = left_stopped(policy)
+    episodes = dict[datetime, Episode]()
     for step in life:
         now += step.after
         seen, signal = step.at(now)
@@ -311,6 +312,10 @@ def test_every_deallocation_of_every_life(life: list[Step], policy: Policy) -> N
         check_deallocation(record, decision, policy, now, news)
         check_told(decision, now)
         record = decision.record
+        episodes |= {episode.seen_at: episode for episode in decision.episodes}
+        closing = record.deallocation if record else None
+        if closing and closing.after:
+            assert episodes[closing.seen_at].by_stopgap is (closing.stage is Stage.CONFIRMED)
         if record:
             assert msgspec.json.decode(msgspec.json.encode(record), type=Record) == record
         # Notices get through at once, as a rule, and attempts begin.

@@ -95,9 +95,13 @@ class TestTheLog:
         assert [total(line, "stopgap.looks") for line in self.told()] == [1]
 
     def test_is_told_when_a_function_fails(self) -> None:
-        with pytest.raises(OSError, match="away"), Teller(lambda: NOON):
-            LOOKS.add(why="due", found="changed")
-            raise OSError("away")
+        def fail() -> None:
+            with Teller(lambda: NOON):
+                LOOKS.add(why="due", found="changed")
+                raise OSError("away")
+
+        with pytest.raises(OSError, match="away"):
+            fail()
         assert len(self.told()) == 1
 
     def test_is_told_once_of_functions_that_run_together(self) -> None:

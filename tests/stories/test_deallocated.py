@@ -14,7 +14,7 @@ from shared.domain.ids import VmId
 from shared.domain.observations import Gone, Observation
 from shared.domain.policy import Channel, Mode, Policy
 from shared.domain.states import PowerState
-from shared.ports import Busy, PortError, Refused, Throttled, Unavailable
+from shared.ports import Busy, Damaged, PortError, Refused, Throttled, Unavailable
 from shared.requests import NoSuchVm, NotDone
 from shared.watch import Outcome
 from tests.stories.world import NOON, SUBSCRIPTION, WEB, World
@@ -89,7 +89,7 @@ class TestTheWholeWay:
         assert record.deallocation
         assert record.deallocation.stage is Stage.CONFIRMED
         assert record.flag is None
-        assert record.reason.endswith("It was Stopgap: mode deallocate.")
+        assert record.reason.endswith("Stopgap did it, in mode deallocate.")
         assert world.told() == ["left_stopped", "flag_cleared", "deallocated"]
         assert await world.log() == [
             (What.DEALLOCATION_ASKED, None),
@@ -455,6 +455,8 @@ class TestOvertaken:
         assert "a VM that had just been started was deallocated" in record.reason
         assert world.told()[-2:] == ["deallocated", "deallocation_failed"]
         assert (await world.log())[-1] == (What.DEALLOCATION_OVERTAKEN, None)
+        (episode,) = (await world.ledger.history(WEB, 10)).episodes
+        assert not episode.by_stopgap, "nothing was saved: it had been started"
 
     async def test_a_start_afterwards_is_no_ones_fault(self) -> None:
         world = await left_stopped()
@@ -508,6 +510,8 @@ class TestNeverTwice:
         await world.wait(2 * LEASE)
         assert await stage(world) is Stage.CONFIRMED
         assert len(world.vms.deallocations) == 1
+        (episode,) = (await world.ledger.history(WEB, 10)).episodes
+        assert episode.by_stopgap, "though it had ended before that was known"
 
     async def test_a_message_that_was_lost_is_asked_for_again(self) -> None:
         world = await left_stopped()
@@ -523,6 +527,26 @@ class TestNeverTwice:
         await world.wait(timedelta(hours=1))
         assert world.vms.deallocations == []
         world.put("stopped")
+        await world.wait(30 * MINUTE)
+        assert len(world.vms.deallocations) == 1
+
+    @pytest.mark.parametrize("fault", [Unavailable, Busy, Refused, Damaged])
+    async def test_a_cap_that_cannot_be_drawn_upon_puts_the_attempt_off(
+        self, fault: type[PortError], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        world = await left_stopped()
+        await until(world, DUE - SECOND)
+
+        async def fail(*_: object) -> None:
+            raise fault("table ledger, draw from the cap")
+
+        with monkeypatch.context() as patch:
+            patch.setattr(world.ledger, "draw", fail)
+            await world.wait(timedelta(hours=1))
+        closing = (await world.record()).deallocation
+        assert closing
+        assert (closing.stage, closing.attempts) == (Stage.ASKED, 0), "Azure was not asked"
+        assert world.vms.deallocations == []
         await world.wait(30 * MINUTE)
         assert len(world.vms.deallocations) == 1
 
@@ -577,7 +601,7 @@ class TestPeople:
             (What.DEALLOCATION_ACCEPTED, "ada"),
             (What.DEALLOCATION_CONFIRMED, "ada"),
         ]
-        assert (await world.record()).reason.endswith("It was Stopgap: ada asked.")
+        assert (await world.record()).reason.endswith("Stopgap did it, as ada asked.")
 
     @pytest.mark.parametrize(
         ("policy", "power", "tags", "rule"),
