@@ -73,5 +73,7 @@ def hold(told: Iterable[Mapping[str, Any]]) -> None:
 def total(told: Iterable[Mapping[str, Any]], name: str, **attributes: str) -> float:
     """What a metric came to, where attributes are as given."""
     return sum(
-        series["sum"] for series in told if series["name"] == name and attributes.items() <= series.items()
+        float(series["sum"])
+        for series in told
+        if series["name"] == name and attributes.items() <= series.items()
     )
