@@ -174,6 +174,8 @@ async def _remarks(made: App) -> list[str]:
     more = " and more" if parked.next else ""
     names = ", ".join(str(record.vm) for record in parked.records)
     poisoned = [f"{queue} holds about {count}" for queue, count in (await _poisoned(made)).items() if count]
+    unsent = made.telemetry.fault if made.telemetry else None
+    poisoned += [f"metrics do not get to Application Insights: {unsent}"] if unsent else []
     return poisoned + (
         [f"notices given up, of {names}{more}: ask for a look to have them sent"] if names else []
     )

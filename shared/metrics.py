@@ -121,7 +121,7 @@ ARM_CALLS = Metric(
     "Requests to Azure Resource Manager, each try one",
     {
         "operation": "`get_vm`, `get_instance`, `list_vms`, `list_scale_sets`, `list_instances`, `deallocate_vm`, "
-        "`deallocate_instance`",
+        "`deallocate_instance`, `other`",
         "status": "of HTTP; `none`: no answer",
     },
 )

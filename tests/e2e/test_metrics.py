@@ -73,3 +73,24 @@ async def test_what_is_measured_is_in_the_log_and_in_application_insights_and_na
         assert "stopgap.sweep.duration" in sent
         for personal in (DEFAULT_SUBSCRIPTION, "measured-1", "rg-measured", "ada@"):
             assert personal not in sent
+
+
+async def test_metrics_that_do_not_get_to_application_insights_are_remarked_on(
+    storage: str, azure: SimulatedAzure
+) -> None:
+    settings = settings_for(storage, azure) | {
+        "APPLICATIONINSIGHTS_CONNECTION_STRING": "InstrumentationKey=none"
+    }
+    async with HostProcess(settings) as host, aiohttp.ClientSession(host.url) as http:
+        app = App(host, http)
+        assert (await app.post([power_off_event(azure.add_vm(DEFAULT_SUBSCRIPTION, "rg", "measured-2"))]))[
+            0
+        ] == 202
+
+        async def remarks() -> list[str]:
+            _, health = await app.get("/api/health")
+            assert health["status"] == "ok"
+            return [remark for remark in health["remarks"] if "Application Insights" in remark]
+
+        (remark,) = await eventually(remarks)
+        assert "ValueError" in remark
