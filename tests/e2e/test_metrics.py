@@ -9,12 +9,16 @@ import aiohttp
 from local.azure.server import SimulatedAzure
 from local.azure.settings import DEFAULT_SUBSCRIPTION
 from local.host.process import HostProcess
+from shared.metrics import METRICS
 from tests.e2e.town import App, power_off_event, sample, settings_for
 from tests.eventually import eventually
 from tests.insights import QUIET, running_insights
 from tests.measured import hold, total
 
+UNKNOWN_SUBSCRIPTION = "00000000-0000-4000-8000-000000000404"
+"""Which Azure does not know: what is in it cannot be covered."""
 WORD = "stopgap.metrics: metrics "
+NAMES = (DEFAULT_SUBSCRIPTION, UNKNOWN_SUBSCRIPTION, "measured-1", "rg-measured", "ada@")
 
 
 def lines(host: HostProcess) -> list[str]:
@@ -34,6 +38,8 @@ async def test_what_is_measured_is_in_the_log_and_in_application_insights_and_na
 ) -> None:
     async with running_insights() as insights:
         settings = settings_for(storage, azure) | {
+            "STOPGAP_SUBSCRIPTIONS": f"{DEFAULT_SUBSCRIPTION},{UNKNOWN_SUBSCRIPTION}",
+            "STOPGAP_MODE": "deallocate",
             "STOPGAP_KEEP_CALLER": "true",
             "STOPGAP_SWEEP_SCHEDULE": "*/2 * * * * *",
             "APPLICATIONINSIGHTS_CONNECTION_STRING": insights.connection_string,
@@ -53,25 +59,27 @@ async def test_what_is_measured_is_in_the_log_and_in_application_insights_and_na
             assert status == 202, answer
 
             async def all_told() -> list[dict[str, Any]]:
-                """What is told, once that has the last of it, which runs together with sweeps."""
+                """What is told, once that has something of every metric, and of the snooze."""
                 series = told(host)
-                swept = any(each["name"] == "stopgap.sweep.duration" for each in series)
-                return series if swept and total(series, "stopgap.actions", what="snoozed") else []
+                names = {each["name"] for each in series}
+                whole = names == {metric.name for metric in METRICS}
+                return series if whole and total(series, "stopgap.actions", what="snoozed") else []
 
             measured = await eventually(all_told, within=60)
             assert total(measured, "stopgap.events", source="event", verb="power_off") == 1
             assert total(measured, "stopgap.flags", kind="left_stopped", change="set") == 1
             assert total(measured, "stopgap.notices", channel="topic", outcome="sent") == 1
             assert total(measured, "stopgap.actions", what="snoozed", by="person") == 1
+            assert total(measured, "stopgap.refusals", rule="not_allowed") >= 1
             assert total(measured, "stopgap.arm.calls", operation="get_vm", status="200") >= 2
             text = "\n".join(lines(host)).lower()
-            for personal in (DEFAULT_SUBSCRIPTION, "measured-1", "rg-measured", "ada@", "function key"):
+            for personal in NAMES:
                 assert personal not in text
             await host.stop()
         assert sum(point["value"] for point in insights.metric("stopgap.flags")) == 1
         sent = json.dumps(insights.items).lower()
         assert "stopgap.sweep.duration" in sent
-        for personal in (DEFAULT_SUBSCRIPTION, "measured-1", "rg-measured", "ada@"):
+        for personal in NAMES:
             assert personal not in sent
 
 
