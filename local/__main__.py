@@ -6,6 +6,7 @@ import sys
 from local import storage
 from local.azure import command as azure
 from local.demo import command as demo
+from local.doctor import command as doctor
 from local.host import command as host
 from local.states import command as states
 
@@ -14,6 +15,7 @@ COMMANDS = {
     "azure": (azure, "serve a simulated Azure: ARM compute, Event Grid, a custom topic"),
     "storage": (storage, "serve Azurite, the storage emulator, on its usual ports"),
     "states": (states, "make docs/states.md from the documents' tables and the domain"),
+    "doctor": (doctor, "say what is wrong with an installation, and how to mend it"),
     "demo": (demo, "play the story of a fleet on real parts and show what is flagged"),
 }
 

@@ -95,7 +95,7 @@ def app() -> App:
     settings = Settings.from_env(os.environ)
     for remark in settings.unknown:
         log.warning("%s", remark)
-    credential = _credential(settings)
+    credential = credential_for(settings)
     storage = settings.storage
     ledger = open_ledger(storage.connection_string, storage.table_uri, credential)
     looks = open_looks(storage.connection_string, storage.queue_uri, credential)
@@ -109,7 +109,7 @@ def app() -> App:
         looks=looks,
         deallocations=deallocations,
         sweeps=open_sweeps(storage.connection_string, storage.queue_uri, credential),
-        notices={channel: _notices(channel, settings, credential) for channel in settings.policy.channels},
+        notices={channel: notices_to(channel, settings, credential) for channel in settings.policy.channels},
         costs=costs,
         policy=settings.policy,
         subscriptions=frozenset(settings.subscriptions),
@@ -181,13 +181,15 @@ async def _remarks(made: App) -> list[str]:
     )
 
 
-def _credential(settings: Settings) -> "AsyncTokenCredential":
+def credential_for(settings: Settings) -> "AsyncTokenCredential":
+    """Who asks Azure: the app's identity, or on a laptop whoever is signed in there."""
     from azure.identity.aio import DefaultAzureCredential
 
     return DefaultAzureCredential(managed_identity_client_id=settings.storage.client_id)
 
 
-def _notices(channel: Channel, settings: Settings, credential: "AsyncTokenCredential") -> Notices:
+def notices_to(channel: Channel, settings: Settings, credential: "AsyncTokenCredential") -> Notices:
+    """Where notices of a channel go."""
     if channel is Channel.TOPIC and settings.topic_endpoint:
         from shared.adapters.topic import TopicNotices
 

@@ -8,6 +8,7 @@ leaves one with it alone. Short hiccups are worth trying again at once; the rest
 import asyncio
 import json
 import math
+import re
 import zlib
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime, timedelta
@@ -20,6 +21,7 @@ from azure.core.exceptions import (
     AzureError,
     ClientAuthenticationError,
     DecodeError,
+    DeserializationError,
     HttpResponseError,
     IncompleteReadError,
     ServiceRequestError,
@@ -40,8 +42,9 @@ PAUSES = (0.3, 0.9)
 LONGEST_RETRY_AFTER = timedelta(hours=1)
 """Who asks to be left alone for longer is asked again after this."""
 
-_DEFAULT_PORTS = {"https": 443, "http": 80}
+_HALF = re.compile(rb"\\u[dD][89a-fA-F]")
 _PASSING = {500, 502, 503, 504}
+_DEFAULT_PORTS = {"https": 443, "http": 80}
 
 type Client = AsyncPipelineClient[HttpRequest, AsyncHttpResponse]
 
@@ -74,26 +77,32 @@ async def answer_to(request: HttpRequest, client: Client) -> AsyncHttpResponse:
 
 def next_page(endpoint: str, link: str) -> str:
     """The address of a list's next page, which the answer chooses: it has to be where we asked. Else `Malformed`."""
-    try:
-        same = _place(urlsplit(link)) == _place(urlsplit(endpoint))
-    except ValueError:  # a port or an IPv6 address that is none
-        same = False
-    if not same:
+    if not leads_to(link, endpoint):
         raise Malformed(f"expected the next page to be on {endpoint}, got {shown(link)}")
     return quote(link, safe="%/:?#[]@!$&'()*+,;=", errors="replace")
 
 
-def _place(url: SplitResult) -> tuple[str, str | None, str | None, int | None]:
-    """Scheme, user, host and port; Azure names the port even where it is the usual one."""
-    return url.scheme, url.username, url.hostname, url.port or _DEFAULT_PORTS.get(url.scheme)
-
-
 def read_json(response: AsyncHttpResponse, whose: str) -> object:
-    """The JSON of an answer that has been read. `Malformed` names whose answer it is that has none."""
+    """The JSON of an answer that has been read. `Malformed` names whose answer it is that has none.
+
+    Half a character (a surrogate alone), which JSON can name and no store can hold, becomes a question mark.
+    """
+    content = response.content
     try:
-        return json.loads(response.content)
+        value = json.loads(content)
+        if _HALF.search(content):
+            value = json.loads(json.dumps(value, ensure_ascii=False).encode(errors="replace"))
     except (ValueError, RecursionError):
-        raise Malformed(f"{whose}'s answer: expected JSON, got {shown(response.content)}") from None
+        raise Malformed(f"{whose}'s answer: expected JSON, got {shown(content)}") from None
+    return value
+
+
+def leads_to(link: str, endpoint: str) -> bool:
+    """Whether a link to a next page, which an answer has chosen, leads to where the question was asked."""
+    try:
+        return _place(urlsplit(link)) == _place(urlsplit(endpoint))
+    except ValueError:  # a port or an IPv6 address that is none
+        return False
 
 
 async def exchange[Answer](
@@ -159,10 +168,15 @@ def _answered(asked: str, error: HttpResponseError, status: int) -> PortError:
     return Refused(text)
 
 
+def _place(url: SplitResult) -> tuple[str, str | None, str | None, int | None]:
+    """Scheme, user, host and port; Azure names the port even where it is the usual one."""
+    return url.scheme, url.username, url.hostname, url.port or _DEFAULT_PORTS.get(url.scheme)
+
+
 async def _once[Answer](attempt: Callable[[], Awaitable[Answer]]) -> Answer:
     try:
         return await attempt()
-    except (UnicodeDecodeError, zlib.error) as error:  # the SDKs let them pass
+    except (UnicodeDecodeError, zlib.error, DeserializationError) as error:  # the SDKs let them pass
         raise DecodeError(f"an answer that cannot be decoded: {error}") from error
 
 

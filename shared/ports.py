@@ -15,7 +15,7 @@ Errors:
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from shared.domain.actions import Entry
 from shared.domain.fleet import Sighted
@@ -304,6 +304,19 @@ class Notices(Protocol):
 
     async def send(self, telling: Telling) -> None:
         """Tell of a VM. Raises `NotNow` or `Refused`."""
+        ...
+
+
+@runtime_checkable
+class Trial(Protocol):
+    """What a channel for notices has as well, if it can be tried out."""
+
+    async def try_out(self, at: datetime) -> None:
+        """Send something that is about no VM and says so. Raises `NotNow` or `Refused`."""
+        ...
+
+    async def close(self) -> None:
+        """End the connections; nothing can be sent afterwards."""
         ...
 
 

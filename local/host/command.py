@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 from local.host.serve import GRACE, Options, serve
-from local.host.settings import read_local_settings
+from local.host.settings import adopt_settings
 from local.parts import ROOT, CannotStart
 
 _LONGEST_LEASE = 7 * 24 * 3600  # seconds: the storage service's own limit
@@ -83,10 +83,7 @@ def _enter(app: Path, settings_file: str | None) -> None:
     """Make ``app`` the program's own: its settings, its directory, its modules."""
     if not app.is_dir():
         raise CannotStart(f"{app}: no such directory")
-    path = Path(settings_file).resolve() if settings_file else app / "local.settings.json"
-    if settings_file != "none" and (settings_file or path.exists()):
-        for name, value in read_local_settings(path).items():
-            os.environ.setdefault(name, value)
+    adopt_settings(app, settings_file)
     os.chdir(app)
     sys.path.insert(0, str(app))
 

@@ -4,6 +4,7 @@ Every error is a ``CannotStart`` that names the file or function, the value, and
 """
 
 import json
+import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -67,6 +68,24 @@ class HostSettings:
                 is_base64=encoding == "base64",
             ),
         )
+
+
+def adopt_settings(app: Path, given: str | None) -> Path | None:
+    """Make a file's settings the program's own, but for those that its environment has already.
+
+    Args:
+        app: The app's directory.
+        given: The file; "none" for none. None: the app's local.settings.json, if it has one.
+
+    Returns:
+        The file that was read.
+    """
+    path = Path(given).resolve() if given else app / "local.settings.json"
+    if given == "none" or not (given or path.exists()):
+        return None
+    for name, value in read_local_settings(path).items():
+        os.environ.setdefault(name, value)
+    return path
 
 
 def read_local_settings(path: Path) -> dict[str, str]:

@@ -303,12 +303,11 @@ class MemoryVms:
             faults = [seen for _, seen in some if isinstance(seen, Exception)]
             if faults:
                 raise faults[0]
+            there = [seen for _, seen in some if isinstance(seen, Observation)]
+            clear = [seen for seen in there if seen.reading.power_state is not PowerState.UNKNOWN]
             yield Sighted(
-                tuple(
-                    replace(seen, observed_at=observed_at)
-                    for _, seen in some
-                    if isinstance(seen, Observation)
-                )
+                tuple(replace(seen, observed_at=observed_at) for seen in clear),
+                tuple(seen.vm for seen in there if seen not in clear),
             )
 
     async def deallocate(self, vm: VmId) -> None:

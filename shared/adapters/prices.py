@@ -45,8 +45,6 @@ GOOD_FOR = timedelta(days=1)
 PAUSE = timedelta(minutes=1)
 """How long an offer is left alone that could not be had, unless the API asks for more."""
 
-_DEFAULT_PORTS = {"https": 443, "http": 80}
-
 
 class _Known(NamedTuple):
     """What is answered without asking anybody, until a time."""

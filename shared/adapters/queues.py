@@ -11,9 +11,9 @@ from functools import partial
 from math import ceil
 from typing import TYPE_CHECKING, Any
 
-from azure.core.exceptions import ResourceExistsError, ResourceNotFoundError
+from azure.core.exceptions import DecodeError, ResourceExistsError, ResourceNotFoundError
 from azure.storage.queue import TextBase64EncodePolicy
-from azure.storage.queue.aio import QueueServiceClient
+from azure.storage.queue.aio import QueueClient, QueueServiceClient
 
 from shared.exchange import error_code
 from shared.messages import write_attempt, write_look, write_sweep
@@ -34,6 +34,25 @@ _FOREVER = -1
 """How long a message lives. By default it is seven days: a look due after a week's outage would be lost."""
 
 
+def queue_service(
+    connection_string: str | None, uri: str | None, credential: "AsyncTokenCredential"
+) -> QueueServiceClient:
+    """A client of the queues in a storage account that leaves retries to us.
+
+    Args:
+        connection_string: Names the storage account; None: the one at `uri`.
+        uri: Of the account's queue service, for use with the credential.
+        credential: Whose token the account gets.
+
+    Raises:
+        ValueError: connection string or URI is none.
+    """
+    options: dict[str, Any] = {"transport": storage_transport(connection_string, "queue"), "retry_total": 0}
+    if connection_string:
+        return QueueServiceClient.from_connection_string(connection_string, **options)
+    return QueueServiceClient(uri or "", credential=credential, **options)
+
+
 def open_looks(
     connection_string: str | None, uri: str | None, credential: "AsyncTokenCredential"
 ) -> "StorageQueue[Look]":
@@ -46,6 +65,19 @@ def open_deallocations(
 ) -> "StorageQueue[Attempt]":
     """The queue `deallocations` in a storage account."""
     return StorageQueue(DEALLOCATIONS, write_attempt, connection_string, uri, credential)
+
+
+async def held(queue: QueueClient) -> int | None:
+    """About how many messages a queue holds, also such as are hidden; None: there is no such queue."""
+    try:
+        count = (await queue.get_queue_properties()).approximate_message_count
+    except ResourceNotFoundError as error:
+        if error_code(error) != "QueueNotFound":
+            raise
+        return None
+    if count is None:
+        raise DecodeError("an answer without a count, which is none of storage's")
+    return count
 
 
 def open_sweeps(
@@ -71,24 +103,13 @@ class StorageQueue[Message: (Look, Attempt, Sweep)]:
         Args:
             name: Of the queue. The host moves what it gave up on to `{name}-poison`.
             write: The text of a message.
-            connection_string: Names the storage account; None: the one at `uri`.
-            uri: Of the account's queue service, for use with the credential.
-            credential: Whose token the account gets.
-
-        Raises:
-            ValueError: connection string or URI is none.
+            connection_string: As `queue_service` has it, and raises for it.
+            uri: The same.
+            credential: The same.
         """
-        options: dict[str, Any] = {
-            "transport": storage_transport(connection_string, "queue"),
-            "retry_total": 0,
-        }
-        if connection_string:
-            service = QueueServiceClient.from_connection_string(connection_string, **options)
-        else:
-            service = QueueServiceClient(uri or "", credential=credential, **options)
-        self._service = service
-        self._queue = service.get_queue_client(name, message_encode_policy=TextBase64EncodePolicy())
-        self._poison = service.get_queue_client(f"{name}-poison")
+        self._service = queue_service(connection_string, uri, credential)
+        self._queue = self._service.get_queue_client(name, message_encode_policy=TextBase64EncodePolicy())
+        self._poison = self._service.get_queue_client(f"{name}-poison")
         self._name = name
         self._write: Callable[[Message], str] = write
 
@@ -104,19 +125,11 @@ class StorageQueue[Message: (Look, Attempt, Sweep)]:
 
     async def poisoned(self) -> int:
         """One request. There is no such queue before the host gives up on a first message."""
-        return await ask(f"queue {self._name}-poison, count", self._count)
+        return await ask(f"queue {self._name}-poison, count", lambda: held(self._poison)) or 0
 
     async def close(self) -> None:
         """End the connections; nothing can be asked for afterwards."""
         await self._service.close()
-
-    async def _count(self) -> int:
-        try:
-            return (await self._poison.get_queue_properties()).approximate_message_count or 0
-        except ResourceNotFoundError as error:
-            if error_code(error) != "QueueNotFound":
-                raise
-            return 0
 
     async def _send(self, text: str, hidden: int) -> None:
         send = partial(self._queue.send_message, text, visibility_timeout=hidden, time_to_live=_FOREVER)

@@ -10,7 +10,7 @@ Rows of a VM, by row key:
     episode!{group}!{name}!{stamp}
     entry!{group}!{name}!{stamp}!{rank} the log of its actions; the stamp is that of `at`
 
-and one row for all, in a partition of its own, `cap`: when the deallocations of the last hour were sent.
+and one row for all, in a partition of its own, `cap`: when the latest deallocations were sent.
 
 Partition `prices` has what was fetched from Azure's price list, by currency, region and size: `EUR!westeurope!…`.
 
@@ -106,7 +106,7 @@ type Operation = tuple[TransactionOperation, Columns, dict[str, Any]]
 
 @dataclass(frozen=True, slots=True)
 class _Drawn:
-    """When the deallocations of the last hour were sent."""
+    """When the latest deallocations were sent: as many as the cap, or those of the last hour if these are more."""
 
     at: tuple[datetime, ...]
 
@@ -121,14 +121,22 @@ class _Planned:
 def open_ledger(
     connection_string: str | None, uri: str | None, credential: "AsyncTokenCredential"
 ) -> "TableLedger":
-    """The ledger in a storage account: the one that a connection string names, else the one at a URI.
+    """The ledger in the storage account that `table_service` reaches, with its arguments."""
+    return TableLedger(table_service(connection_string, uri, credential))
 
-    Makes no connection yet. Raises `ValueError` for a connection string or URI that is none.
+
+def table_service(
+    connection_string: str | None, uri: str | None, credential: "AsyncTokenCredential"
+) -> TableServiceClient:
+    """A client of the tables in a storage account that leaves retries to us.
+
+    It is the account that a connection string names, else the one at a URI. Makes no connection yet. Raises
+    `ValueError` for a connection string or URI that is none.
     """
     options: dict[str, Any] = {"transport": storage_transport(connection_string, "table"), "retry_total": 0}
     if connection_string:
-        return TableLedger(TableServiceClient.from_connection_string(connection_string, **options))
-    return TableLedger(TableServiceClient(uri or "", credential=credential, **options))
+        return TableServiceClient.from_connection_string(connection_string, **options)
+    return TableServiceClient(uri or "", credential=credential, **options)
 
 
 class TableLedger:

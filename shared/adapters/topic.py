@@ -1,5 +1,7 @@
 """Notices to an Event Grid custom topic, as CloudEvents 1.0."""
 
+from collections.abc import Mapping
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 from azure.core.credentials import AzureKeyCredential
@@ -8,7 +10,7 @@ from azure.eventgrid.aio import EventGridPublisherClient
 
 from shared.domain.malformed import Malformed
 from shared.domain.telling import Telling
-from shared.domain.views import notice_view
+from shared.domain.views import notice_view, trial_view
 from shared.exchange import exchange, port_error, transport
 from shared.settings import endpoint as checked
 
@@ -47,12 +49,19 @@ class TopicNotices:
 
     async def send(self, telling: Telling) -> None:
         """Publish the notice. Raises `NotNow` or `Refused`."""
-        event = notice_view(telling)  # the SDK knows a CloudEvent by its fields
-        try:
-            await exchange(lambda: self._client.send(event), seconds=SEND_SECONDS)
-        except (AzureError, TimeoutError) as error:
-            raise port_error(f"topic {self._endpoint}, notice {telling.notice.id}", error) from error
+        await self._publish(notice_view(telling), f"notice {telling.notice.id}")
+
+    async def try_out(self, at: datetime) -> None:
+        """Publish an event of type `Stopgap.Test`. Raises `NotNow` or `Refused`."""
+        await self._publish(trial_view(at), "test")
 
     async def close(self) -> None:
         """End the connections; nothing can be sent afterwards."""
         await self._client.close()
+
+    async def _publish(self, event: Mapping[str, object], what: str) -> None:
+        """Publish what has the fields of a CloudEvent: the SDK knows it by them."""
+        try:
+            await exchange(lambda: self._client.send(dict(event)), seconds=SEND_SECONDS)
+        except (AzureError, TimeoutError) as error:
+            raise port_error(f"topic {self._endpoint}, {what}", error) from error

@@ -6,6 +6,7 @@ else holds a part of the address, such as an answer that quotes it, is blotted o
 
 import json
 import re
+from datetime import datetime
 from textwrap import shorten
 from typing import cast
 from urllib.parse import SplitResult, unquote, urlsplit
@@ -14,7 +15,7 @@ from azure.core.exceptions import AzureError, HttpResponseError
 from azure.core.rest import AsyncHttpResponse, HttpRequest
 
 from shared.chat import slack, teams
-from shared.chat.message import message
+from shared.chat.message import Message, message, trial
 from shared.domain.malformed import Malformed, shown
 from shared.domain.telling import Telling
 from shared.exchange import answer_to, exchange, plain_client, port_error
@@ -63,7 +64,18 @@ class WebhookNotices:
 
     async def send(self, telling: Telling) -> None:
         """Post the message. Raises `NotNow` or `Refused`."""
-        text = json.dumps(self._body(message(telling, self._base)), ensure_ascii=False)
+        await self._post(message(telling, self._base), f"notice {telling.notice.id}")
+
+    async def try_out(self, at: datetime) -> None:
+        """Post a message that is about no VM. Raises `NotNow` or `Refused`."""
+        await self._post(trial(at), "test")
+
+    async def close(self) -> None:
+        """End the connections; nothing can be sent afterwards."""
+        await self._client.close()
+
+    async def _post(self, content: Message, what: str) -> None:
+        text = json.dumps(self._body(content), ensure_ascii=False)
         request = HttpRequest(
             "POST", self._url, content=text.encode(), headers={"Content-Type": "application/json"}
         )
@@ -71,14 +83,10 @@ class WebhookNotices:
             await exchange(lambda: answer_to(request, self._client), seconds=SEND_SECONDS, once=True)
         except (AzureError, TimeoutError) as error:
             # Without what it came from, which knows the address.
-            raise self._fault(telling, error) from None
+            raise self._fault(what, error) from None
 
-    async def close(self) -> None:
-        """End the connections; nothing can be sent afterwards."""
-        await self._client.close()
-
-    def _fault(self, telling: Telling, error: AzureError | TimeoutError) -> PortError:
-        asked = f"webhook at {self._host}, notice {telling.notice.id}"
+    def _fault(self, what: str, error: AzureError | TimeoutError) -> PortError:
+        asked = f"webhook at {self._host}, {what}"
         fault = port_error(asked, error)
         fault.args, fault.code, fault.said = (f"{asked}: {self._told(error)}",), None, None
         return fault

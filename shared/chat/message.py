@@ -7,6 +7,7 @@ being read as markup is each chat's own affair.
 import unicodedata
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from urllib.parse import quote
 
 from shared.domain.actions import Stage
@@ -60,7 +61,8 @@ _ENDED = {NoticeKind.FLAG_CLEARED, NoticeKind.DEALLOCATED}
 class Message:
     """A message, its texts without line breaks and characters that cannot be seen."""
 
-    kind: NoticeKind
+    kind: NoticeKind | None
+    """None: it is about no VM."""
     symbol: str
     title: str
     name: str
@@ -95,6 +97,21 @@ def message(telling: Telling, base: str | None) -> Message:
         following=_seen(_following(kind, record), LONGEST_NEXT),
         links=tuple(_links(kind, record, base)) if base else (),
         how=None if base else _how(kind, record),
+    )
+
+
+def trial(at: datetime) -> Message:
+    """The message by which it is seen whether messages arrive."""
+    return Message(
+        kind=None,
+        symbol="⚪",
+        title="Test of Stopgap's messages",
+        name="about no VM",
+        facts=(("Sent", moment(at)),),
+        why="Somebody tries out whether messages of Stopgap arrive here.",
+        following="Nothing.",
+        links=(),
+        how="There is nothing to do.",
     )
 
 

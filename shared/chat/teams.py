@@ -55,7 +55,12 @@ def _elements(message: Message) -> Iterator[Json]:
         "size": "Medium",
         "wrap": True,
     }
-    yield {"type": "Container", "style": STYLES[message.kind], "bleed": True, "items": [title]}
+    yield {
+        "type": "Container",
+        "style": STYLES[message.kind] if message.kind else "default",
+        "bleed": True,
+        "items": [title],
+    }
     yield _runs({"text": _inert(message.name), "size": "Large", "weight": "Bolder"})
     for label, value in (*message.facts, ("Why", message.why), ("Next", message.following)):
         yield _runs({"text": f"{label}: ", "weight": "Bolder"}, {"text": _inert(value)}) | {

@@ -16,7 +16,7 @@ MOST_SENDS = 12
 """Then it is parked, after about five hours: shown, and sent again only when a person asks for a look."""
 
 KEPT_PARKED = timedelta(days=30)
-"""A notice that was parked, and that nobody sent again, is forgotten after this."""
+"""A notice of what is over that was parked, and that nobody sent again, is forgotten after this."""
 
 TOLD_BY = {
     FlagKind.LEFT_STOPPED: NoticeKind.LEFT_STOPPED,
@@ -145,7 +145,9 @@ def _same(one: Notice, other: Notice) -> bool:
 
 
 def _kept(notice: Notice, channels: Sequence[Channel], now: datetime) -> bool:
-    return notice.channel in channels and not (notice.parked and now - notice.made_at > KEPT_PARKED)
+    # What tells of a flag stays as long as the flag: nobody whom it did not reach may be taken for warned.
+    old = notice.parked and not _tells(notice) and now - notice.made_at > KEPT_PARKED
+    return notice.channel in channels and not old
 
 
 def _resent(notice: Notice, now: datetime, *, again: bool) -> Notice:

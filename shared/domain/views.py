@@ -23,6 +23,8 @@ NOTICE_TYPES: Mapping[NoticeKind, str] = {
 }
 """The CloudEvents type of each notice."""
 
+TRIAL_TYPE = "Stopgap.Test"
+
 
 def vm_view(record: Record, cost: Cost | None = None) -> dict[str, object]:
     """The latest word on one VM, and what it costs: None when it is not Stopped or that could not be told."""
@@ -108,6 +110,20 @@ def notice_view(telling: Telling) -> dict[str, object]:
         "time": _time(notice.made_at),
         "datacontenttype": "application/json",
         "data": vm_view(record, telling.cost),
+    }
+
+
+def trial_view(at: datetime) -> dict[str, object]:
+    """A CloudEvent that is about no VM, by which it is seen whether events arrive."""
+    return {
+        "specversion": "1.0",
+        "id": f"test:{_time(at)}",
+        "type": TRIAL_TYPE,
+        "source": "/stopgap",
+        "subject": "test",
+        "time": _time(at),
+        "datacontenttype": "application/json",
+        "data": {"text": "Somebody tries out whether notices of Stopgap arrive. It is about no VM."},
     }
 
 

@@ -78,6 +78,15 @@ async def test_a_cap_of_none_gives_none(cap: Ledger) -> None:
     assert await cap.draw(NOON, 1) is None
 
 
+async def test_to_ask_when_one_is_free_takes_none(cap: Ledger) -> None:
+    for _ in range(3):
+        assert await cap.free_at(NOON, 1) is None
+    assert await cap.draw(NOON, 1) is None
+    assert await cap.free_at(minutes(30), 1) == NOON + HOUR
+    assert await cap.free_at(NOON + HOUR, 1) is None
+    assert await cap.free_at(NOON, 0) == NOON + HOUR
+
+
 async def test_a_cap_that_is_lowered_counts_what_was_drawn(cap: Ledger) -> None:
     for number in range(3):
         assert await cap.draw(minutes(number), 3) is None

@@ -21,7 +21,7 @@ from shared.domain.records import Notice, NoticeKind
 from shared.domain.states import PowerState
 from shared.domain.telling import Telling
 from shared.domain.views import vm_view
-from shared.ports import Notices, PortError, Refused, Throttled, Unavailable
+from shared.ports import Notices, PortError, Refused, Throttled, Trial, Unavailable
 from tests.contracts.canned import Canned, break_off, canned_service, drop, hang, said
 from tests.contracts.credentials import LockedOut, Nobody
 from tests.contracts.fleet import NOON, new_vm
@@ -126,6 +126,23 @@ class TestTopic:
         first, second = azure.topic_events
         assert first == second
 
+    async def test_a_topic_is_tried_out_with_an_event_that_is_about_no_vm(
+        self, azure: SimulatedAzure, on_topic: TopicNotices
+    ) -> None:
+        assert isinstance(on_topic, Trial)
+        await on_topic.try_out(NOON)
+        (event,) = azure.topic_events
+        assert datetime.fromisoformat(event.pop("time")) == NOON
+        assert "about no VM" in event.pop("data")["text"]
+        assert event == {
+            "specversion": "1.0",
+            "id": "test:2026-11-21T12:00:00Z",
+            "type": "Stopgap.Test",
+            "source": "/stopgap",
+            "subject": "test",
+            "datacontenttype": "application/json",
+        }
+
     async def test_a_topic_that_fails(
         self, azure: SimulatedAzure, on_topic: TopicNotices, telling: Telling
     ) -> None:
@@ -134,6 +151,8 @@ class TestTopic:
             Unavailable, match=f"^topic {azure.topic_url()}, notice left_stopped:1: HTTP 500 "
         ):
             await on_topic.send(telling)
+        with pytest.raises(Unavailable, match=f"^topic {azure.topic_url()}, test: HTTP 500 "):
+            await on_topic.try_out(NOON)
         await azure.set_topic_mode("ok")
         await on_topic.send(telling)
         assert len(azure.topic_events) == 1

@@ -125,13 +125,20 @@ async def test_an_answer_names_what_was_asked_and_what_came(service: Canned, led
     assert "It is AuthorizationPermissionMismatch." in text
 
 
-@pytest.mark.parametrize("garbage", [said(200, "<html>Log in"), said(200, b"\xff"), break_off])
+@pytest.mark.parametrize(
+    "garbage",
+    [said(200, "<html>Log in"), said(200, "<html>", content_type="text/html"), said(200, b"\xff"), break_off],
+)
 async def test_a_good_answer_that_cannot_be_read_is_no_answer(
-    service: Canned, ledger: TableLedger, garbage: Answer
+    service: Canned, ledger: TableLedger, looks: StorageQueue[Look], garbage: Answer
 ) -> None:
     service.answer(garbage)
-    with pytest.raises(PortError):
+    with pytest.raises(Unavailable):
         await ledger.latest(VM)
+    with pytest.raises(Unavailable):
+        await ledger.page(Query((VM.subscription,)))
+    with pytest.raises(Unavailable):
+        await looks.poisoned()
 
 
 @pytest.mark.parametrize(

@@ -20,10 +20,11 @@ from shared.chat.message import message
 from shared.domain.policy import Channel
 from shared.domain.records import NoticeKind
 from shared.domain.telling import Telling
-from shared.ports import PortError, Refused, Throttled, Unavailable
+from shared.ports import PortError, Refused, Throttled, Trial, Unavailable
 from shared.settings import Settings
 from tests.contracts.canned import Answer, Canned, break_off, canned_service, drop, hang, said
 from tests.contracts.conftest import NOBODY
+from tests.contracts.fleet import NOON
 from tests.told import tellings
 
 BASE = "https://stopgap.example"
@@ -130,9 +131,23 @@ def test_links_lead_to_where_the_platform_says_that_the_app_is(
             "STOPGAP_WEBHOOK_URL": "https://hooks.slack.com/services/T0/B0/x",
         }
     )
-    notices = bootstrap._notices(Channel.WEBHOOK, settings, NOBODY)
+    notices = bootstrap.notices_to(Channel.WEBHOOK, settings, NOBODY)
     assert isinstance(notices, WebhookNotices)
     assert notices._base == base
+
+
+@pytest.mark.parametrize("flavour", ["teams", "slack"])
+async def test_a_webhook_is_tried_out_with_a_message_that_is_about_no_vm(
+    azure: SimulatedAzure, flavour: FlavourName
+) -> None:
+    async with webhook_at(azure.webhook_url(flavour)) as notices:
+        assert isinstance(notices, Trial)
+        await notices.try_out(NOON)
+        await azure.set_webhook_mode("fail")
+        with pytest.raises(PortError, match=r"^webhook at 127\.0\.0\.1, test: HTTP 5"):
+            await notices.try_out(NOON)
+    (message,) = azure.webhook_messages
+    assert "Test of Stopgap's messages" in json.dumps(message.body)
 
 
 @pytest.mark.parametrize("flavour", PATHS)

@@ -2,6 +2,7 @@
 
 import json
 import re
+from argparse import ArgumentParser
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,8 @@ import pytest
 
 from function_app import app
 from local.azure.price_list import list_price
+from local.doctor import command as doctor
+from local.doctor.checks import CHECKS, SUBSCRIPTION_CHECKS
 from shared.domain.actions import What
 from shared.domain.money import Amount, Cost, cost_view
 from shared.domain.safety import RULES, Scope
@@ -60,6 +63,19 @@ def test_the_cost_in_the_documentation_is_a_cost() -> None:
     size = ("Standard_E8s_v5", "westeurope")
     amount = Amount("USD", list_price(*size, "Linux"), list_price(*size, "Windows"))
     assert json.loads(example) == cost_view(Cost(amount, amount.times(10)))
+
+
+def test_every_check_of_doctor_is_documented() -> None:
+    documented = set(re.findall(r"^\| `(\w+)` \|", text("docs/doctor.md"), re.MULTILINE))
+    made = {check.name for check in (*CHECKS, *SUBSCRIPTION_CHECKS)}
+    assert documented == {"settings", "credential", *made}
+
+
+def test_every_option_of_doctor_is_documented() -> None:
+    parser = ArgumentParser(add_help=False)
+    doctor.add_arguments(parser)
+    documented = set(re.findall(r"`(--[a-z-]+)[ `]", text("docs/doctor.md")))
+    assert documented == set(re.findall(r"--[a-z-]+", parser.format_usage()))
 
 
 def test_every_notice_is_documented() -> None:

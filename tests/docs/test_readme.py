@@ -81,3 +81,13 @@ async def test_by_hand() -> None:
         assert await eventually(cost)
         assert (await run(health))["status"] == "ok"
         await eventually(told)
+
+        (line,) = commands("local doctor")
+        process = await asyncio.create_subprocess_exec(
+            *(*shlex.split(with_ports(line)), "--settings", "none", "--json"),
+            env=plain_environment() | values,
+            stdout=asyncio.subprocess.PIPE,
+        )
+        output, _ = await process.communicate()
+        assert process.returncode == 0, output
+        assert json.loads(output)["verdict"] == "warning", "as the grace is short, and all is permitted"

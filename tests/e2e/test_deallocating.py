@@ -37,7 +37,7 @@ async def test_a_stopped_vm_is_deallocated_once_however_often_that_is_asked(
 
     found = await eventually(confirmed, within=90)
     assert (found["power_state"], found["billed"], found["flag"]) == ("deallocated", False, None)
-    assert "Deallocated by Stopgap, asked for by function key." in found["reason"]
+    assert "Stopgap did it, as function key asked." in found["reason"]
     posts = [request for request in azure.requests if request.method == "POST"]
     assert len([request for request in posts if request.path.lower().startswith(vm.lower())]) == 1
     assert [what for what, _ in await app.history(vm)] == [

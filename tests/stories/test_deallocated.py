@@ -796,6 +796,19 @@ class TestNotices:
         assert [notice.kind for notice, _ in dead.sent] == ["left_stopped"]
         assert not (await world.record()).parked
 
+    async def test_whom_nobody_could_tell_is_left_alone_for_ever(self) -> None:
+        world = World(policy=replace(ARMED, channels=(Channel.TOPIC, Channel.WEBHOOK)))
+        dead = type(world.notices)()
+        dead.failure = Refused("webhook of hooks.example.com: HTTP 410")
+        world.watch.notices = {Channel.TOPIC: world.notices, Channel.WEBHOOK: dead}
+        world.put("stopped")
+        await world.tell()
+        for _ in range(12):
+            await world.wait(timedelta(days=7))
+            await world.watch.observe(WEB)
+        assert world.vms.deallocations == []
+        assert (await world.record()).parked
+
     async def test_a_deallocation_goes_on_when_its_end_cannot_be_told(self) -> None:
         world = await left_stopped()
         await until(world, DUE)
