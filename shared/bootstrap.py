@@ -18,6 +18,7 @@ from shared.budgets import Budgets
 from shared.costs import Costs
 from shared.domain.durations import words
 from shared.domain.policy import Channel
+from shared.metrics import TALLY, Teller
 from shared.ports import Attempt, Ledger, Look, Notices, PortError, PriceCache, Prices, Query, Queue
 from shared.requests import Requests
 from shared.settings import EVERY_QUARTER, LOOPBACK, SettingError, Settings
@@ -27,6 +28,7 @@ from shared.watch import Watch
 if TYPE_CHECKING:
     from azure.core.credentials_async import AsyncTokenCredential
 
+    from shared.adapters.telemetry import Telemetry
     from shared.web.pages import Pages
 
 log = logging.getLogger("stopgap")
@@ -48,6 +50,7 @@ class App:
     deallocations: Queue[Attempt]
     sweeps: Sweeps
     costs: Costs
+    telemetry: "Telemetry | None"
 
 
 def now() -> datetime:
@@ -58,6 +61,10 @@ def now() -> datetime:
 def signed_in_by_platform() -> bool:
     """Whether App Service authentication stands before the app, as the platform says: then it names who calls."""
     return os.environ.get("WEBSITE_AUTH_ENABLED", "").strip().lower() == "true"
+
+
+measured = Teller(now)
+"""`with bootstrap.measured:` around each function: what it measures is told when it ends, see `shared.metrics`."""
 
 
 @cache
@@ -112,7 +119,8 @@ def app() -> App:
     )
     sweeps = Sweeps(watch, vms)
     attempts, requests = Attempts(watch, vms), Requests(watch)
-    return App(settings, watch, attempts, requests, ledger, looks, deallocations, sweeps, costs)
+    telemetry = _telemetry(settings)
+    return App(settings, watch, attempts, requests, ledger, looks, deallocations, sweeps, costs, telemetry)
 
 
 async def health() -> dict[str, object]:
@@ -166,6 +174,8 @@ async def _remarks(made: App) -> list[str]:
     more = " and more" if parked.next else ""
     names = ", ".join(str(record.vm) for record in parked.records)
     poisoned = [f"{queue} holds about {count}" for queue, count in (await _poisoned(made)).items() if count]
+    unsent = made.telemetry.fault if made.telemetry else None
+    poisoned += [f"metrics do not get to Application Insights: {unsent}"] if unsent else []
     return poisoned + (
         [f"notices given up, of {names}{more}: ask for a look to have them sent"] if names else []
     )
@@ -200,6 +210,17 @@ def _own_address() -> str | None:
         return None
     scheme = "http" if urlsplit(f"//{host}").hostname in LOOPBACK else "https"
     return f"{scheme}://{host}"
+
+
+def _telemetry(settings: Settings) -> "Telemetry | None":
+    if settings.insights is None:
+        return None
+    from shared.adapters.telemetry import Telemetry
+
+    telemetry = Telemetry(settings.insights)
+    TALLY.listeners.append(telemetry)
+    measured.then.append(telemetry.start)
+    return telemetry
 
 
 def _prices(settings: Settings, kept: PriceCache) -> Prices:

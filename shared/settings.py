@@ -13,6 +13,7 @@ from shared.domain.malformed import Malformed, shown
 from shared.domain.policy import Channel, Mode, Policy
 
 STORAGE = "AzureWebJobsStorage"
+INSIGHTS = "APPLICATIONINSIGHTS_CONNECTION_STRING"
 PUBLIC_ARM = "https://management.azure.com"
 EVERY_QUARTER = "0 */15 * * * *"
 _FIELD = re.compile(r"[\d*/,\-A-Za-z]{1,60}")
@@ -61,6 +62,8 @@ class Settings:
     """The Retail Prices API; the simulated Azure has another."""
     keep_caller_name: bool
     """Whether the name of who called ARM is kept, which is personal data; its object id always is."""
+    insights: str | None = field(repr=False)
+    """The connection string of the Application Insights that metrics go to; None: to none."""
     unknown: tuple[str, ...]
     """Remarks on `STOPGAP_` variables that are none of ours: perhaps a slip of the pen."""
 
@@ -88,6 +91,7 @@ class Settings:
             currency=_read(env, "STOPGAP_CURRENCY", "USD"),
             prices_endpoint=_read(env, "STOPGAP_PRICES_ENDPOINT", PUBLIC_PRICES),
             keep_caller_name=_read(env, "STOPGAP_KEEP_CALLER", False),
+            insights=env.get(INSIGHTS, "").strip() or None,
             unknown=tuple(_unknown(env)),
         )
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from itertools import batched
 
+from shared import measures
 from shared.domain.decision import Decision
 from shared.domain.fleet import fingerprint, fingerprint_of_policy
 from shared.domain.ids import VmId
@@ -84,6 +85,7 @@ class Sweeps:
         run.judged_by = fingerprint_of_policy(self.watch.policy)
         coverage = run.coverage(complete=True)
         await self.ledger.keep_coverage(coverage)
+        measures.swept(coverage)
         outcome = self.watch.came(
             Outcome.SWEPT,
             subscription=subscription,
@@ -123,7 +125,9 @@ class Sweeps:
 
     async def _put_off(self, run: "_Run", delay: timedelta, fault: Exception) -> Outcome:
         run.tell([f"not covered: {fault}"])
-        await self.ledger.keep_coverage(run.coverage(complete=False))
+        coverage = run.coverage(complete=False)
+        await self.ledger.keep_coverage(coverage)
+        measures.swept(coverage)
         await self.watch.sweeps.put(Sweep(run.subscription, run.began_at, again=True), delay)
         return self.watch.came(Outcome.PUT_OFF, subscription=run.subscription, fault=fault)
 

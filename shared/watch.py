@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from itertools import batched
 
+from shared import measures, metrics
 from shared.budgets import Budgets
 from shared.costs import Costs
 from shared.domain.actions import Entry
@@ -28,6 +29,7 @@ from shared.domain.records import Notice, Record
 from shared.domain.settling import covers
 from shared.domain.signals import Event, Signal, read_event, read_scale_set_event
 from shared.domain.telling import Telling
+from shared.measures import Why
 from shared.ports import (
     Attempt,
     Change,
@@ -109,6 +111,7 @@ class Watch:
     async def event(self, event: Event) -> Outcome:
         """Take in an event: look at the VM it names. `Malformed` when it is none; port errors propagate."""
         signal = read_event(event, keep_name=self.keep_caller_name)
+        measures.delivered(signal)
         scale_set = None if signal else read_scale_set_event(event)
         if scale_set and scale_set.subscription in self.subscriptions:
             return await self._scale_set(scale_set, event)
@@ -237,6 +240,7 @@ class Watch:
                     stored = None
                     continue
                 self.tell(decision.entries)
+            measures.decided(measures.why(signal, news), record, seen, decision, self.now())
             if act:
                 await self._act(vm, decision)
             return decision
@@ -274,6 +278,10 @@ class Watch:
         for vm, decision in decided.items():
             match kept.get(vm):
                 case None:
+                    stored = before.done[vm]
+                    measures.decided(
+                        Why.SWEEP, stored.record if stored else None, looks[vm], decision, self.now()
+                    )
                     works[vm] = self._taken(vm, decision)
                 case Conflict():
                     # Somebody else saved it first: the way of a single look.
@@ -317,6 +325,7 @@ class Watch:
 
     def tell(self, entries: Sequence[Entry]) -> None:
         """Log and count what was added to the log of a VM's actions."""
+        measures.logged(entries)
         for entry in entries:
             self.counts[entry.what] += 1
             if entry.rule:
@@ -363,9 +372,11 @@ class Watch:
         except (PortError, Malformed) as fault:
             again = f"tried again at {notice.try_at.isoformat()}"
             log.warning("%s notice not sent, %s: %s", notice.channel, again, fault)
+            metrics.NOTICES.add(channel=notice.channel, outcome="failed")
             text = str(fault)
             await self.amend(vm, lambda now: _if_new(now, mark_failed(now, notice, text)))
             return
+        metrics.NOTICES.add(channel=notice.channel, outcome="sent")
         saved = await self.amend(vm, lambda now: _if_new(now, mark_sent(now, notice, self.now())))
         if saved and saved.record.look_at:
             await self._ask(Look(vm, saved.record.look_at))
@@ -377,6 +388,7 @@ class Watch:
     def came(self, outcome: Outcome, **told: object) -> Outcome:
         """Log and count what came of something."""
         self.counts[outcome] += 1
+        metrics.OUTCOMES.add(outcome=outcome)
         log.info("%s %s", outcome, _fields(told))
         return outcome
 

@@ -6,12 +6,13 @@ from functools import partial
 from typing import TYPE_CHECKING, cast
 
 from azure.core.exceptions import AzureError, DecodeError, HttpResponseError
-from azure.core.pipeline.policies import RequestIdPolicy, UserAgentPolicy
+from azure.core.pipeline.policies import AsyncHTTPPolicy, RequestIdPolicy, UserAgentPolicy
 from azure.core.rest import AsyncHttpResponse, HttpRequest
 from azure.mgmt.compute.aio import ComputeManagementClient
 from azure.mgmt.core.exceptions import ARMErrorFormat
 from azure.mgmt.core.policies import AsyncARMChallengeAuthenticationPolicy
 
+from shared import metrics
 from shared.domain.fleet import Join, Sighted, read_page
 from shared.domain.ids import ScaleSetId, VmId
 from shared.domain.malformed import Malformed, shown
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from azure.core.credentials_async import AsyncTokenCredential
-    from azure.core.pipeline import PipelineResponse
+    from azure.core.pipeline import PipelineRequest, PipelineResponse
 
 READ = "Microsoft.Compute/virtualMachines/read"
 READ_INSTANCE = "Microsoft.Compute/virtualMachineScaleSets/virtualMachines/read"
@@ -52,6 +53,17 @@ API_VERSION = "2026-04-01"
 
 _VMS = "Microsoft.Compute/virtualMachines"
 _SETS = "Microsoft.Compute/virtualMachineScaleSets"
+_OPERATIONS = {
+    ("virtualmachines", 1): "list_vms",
+    ("virtualmachines", 2): "get_vm",
+    ("virtualmachines/deallocate", 3): "deallocate_vm",
+    ("virtualmachinescalesets", 1): "list_scale_sets",
+    ("virtualmachinescalesets/virtualmachines", 3): "list_instances",
+    ("virtualmachinescalesets/virtualmachines", 4): "get_instance",
+    ("virtualmachinescalesets/virtualmachines/deallocate", 5): "deallocate_instance",
+}
+"""By the types in a request's address, and how many parts it has with the names."""
+
 _GONE = ("ResourceNotFound", "ResourceGroupNotFound", "NotFound")
 _INSTANCE_GONE = (*_GONE, "ParentResourceNotFound")
 _NO_INSTANCE = "is not an active virtual machine scale set vm instanceid"
@@ -198,6 +210,7 @@ class ComputeVms:
         """What ARM says is left; no word, or one that is no number, is none."""
         remaining = response.headers.get(REMAINING, "")
         if remaining.isdecimal():
+            metrics.ARM_READS_REMAINING.add(int(remaining))
             self._told(subscription, int(remaining))
 
     async def _begin_deallocate(self, vm: VmId) -> None:
@@ -237,7 +250,30 @@ class ComputeVms:
             # Not in the clear: on loopback nobody asks for a token, and nobody gets one.
             scope = f"{self._endpoint}/.default"
             policies.append(AsyncARMChallengeAuthenticationPolicy(self._credential, scope))
-        return policies
+        return [*policies, _Counted()]
+
+
+class _Counted(AsyncHTTPPolicy["HttpRequest", AsyncHttpResponse]):
+    """Counts each request as it is sent, and how it was answered."""
+
+    async def send(
+        self, request: "PipelineRequest[HttpRequest]"
+    ) -> "PipelineResponse[HttpRequest, AsyncHttpResponse]":
+        """Send the request on."""
+        status = "none"
+        try:
+            response = await self.next.send(request)
+            status = str(response.http_response.status_code)
+        finally:
+            metrics.ARM_CALLS.add(operation=operation(request.http_request.url), status=status)
+        return response
+
+
+def operation(url: str) -> str:
+    """What a request to Compute is called in metrics, by its address."""
+    path = url.partition("?")[0].lower().partition("/providers/microsoft.compute/")[2]
+    parts = path.split("/")
+    return _OPERATIONS.get(("/".join(parts[::2]), len(parts)), "other")
 
 
 async def _listed(client: ComputeManagementClient, request: "HttpRequest") -> AsyncHttpResponse:
