@@ -20,9 +20,6 @@ from shared.watch import Outcome, Watch
 SUBSCRIPTION = "00000000-0000-4000-8000-000000000001"
 NOON = datetime(2026, 11, 21, 12, tzinfo=UTC)
 WEB = VmId.of(SUBSCRIPTION, "rg-shop", "web-1")
-ARM_ID = (
-    f"/subscriptions/{SUBSCRIPTION}/resourceGroups/RG-Shop/providers/Microsoft.Compute/virtualMachines/web-1"
-)
 
 
 @dataclass
@@ -86,11 +83,13 @@ class World:
         reading = Reading(PowerState(power), ProvisioningState(provisioning), None, hibernated=False)
         self.vms.vms[vm] = Observation(vm, self.now, reading, Model(uid="uid-1", **model), tags or {})
 
-    async def tell(self, operation: str = "powerOff/action", *, ago: timedelta = timedelta()) -> Outcome:
-        """Deliver the event of an operation on the VM that ended some time ago."""
+    async def tell(
+        self, operation: str = "powerOff/action", *, ago: timedelta = timedelta(), vm: VmId = WEB
+    ) -> Outcome:
+        """Deliver the event of an operation on a VM that ended some time ago."""
         data = {"operationName": f"Microsoft.Compute/virtualMachines/{operation}", "correlationId": "corr-1"}
         return await self.watch.event(
-            Event("Microsoft.Resources.ResourceActionSuccess", ARM_ID, self.now - ago, data)
+            Event("Microsoft.Resources.ResourceActionSuccess", str(vm), self.now - ago, data)
         )
 
     async def deliver(self) -> list[Outcome]:
