@@ -113,15 +113,18 @@ class Sweeps:
                 known.pop(vm, None)
             await run.look_singly(sighted.unclear)
         # What no list showed is gone, if Azure says so of each; a list may have been read while it was being made.
-        missing = [vm for vm, each in known.items() if not each.deleted]
+        missing = [vm for vm, each in known.items() if not each.deleted or self._is_due(each)]
         await run.look_singly(missing)
 
     def _is_news(self, known: Known | None, seen: Observation, *, anew: bool) -> bool:
         """Whether a sight of a VM may change what is known of it."""
         if known is None or known.deleted or anew:
             return True
-        due = known.due_at is not None and known.due_at <= self.watch.now()
-        return due or known.fingerprint != fingerprint(seen.reading, seen.model, seen.tags)
+        return self._is_due(known) or known.fingerprint != fingerprint(seen.reading, seen.model, seen.tags)
+
+    def _is_due(self, known: Known) -> bool:
+        """Whether it is time for a look that a record asks for: the queue's may have been lost."""
+        return known.due_at is not None and known.due_at <= self.watch.now()
 
     async def _put_off(self, run: "_Run", delay: timedelta, fault: Exception) -> Outcome:
         run.tell([f"not covered: {fault}"])

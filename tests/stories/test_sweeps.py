@@ -362,6 +362,20 @@ class TestGone:
         assert await world.record() == before
         assert (await coverage(world)).faults == (f"{WEB}: {fault}",)
 
+    async def test_a_notice_of_a_vm_that_is_gone_is_made_up_for(self) -> None:
+        world = World()
+        world.put("stopped")
+        await world.sweep()
+        await world.wait(GRACE)
+        world.notices.failure = Unavailable("topic: no answer")
+        del world.vms.vms[WEB]
+        await world.sweep()
+        lose_looks(world)
+        world.notices.failure = None
+        world.now += QUARTER
+        await world.sweep()
+        assert world.told() == ["left_stopped", "flag_cleared"]
+
     async def test_a_vm_that_came_back_is_there_again(self) -> None:
         world = World()
         world.put("running")
