@@ -18,6 +18,7 @@ from shared.domain.durations import words
 from shared.domain.policy import Channel
 from shared.ports import Attempt, Ledger, Look, Notices, PortError, PriceCache, Prices, Query, Queue
 from shared.requests import Requests
+from shared.retention import Retention
 from shared.settings import EVERY_QUARTER, SettingError, Settings
 from shared.sweeps import Sweeps
 from shared.watch import Watch
@@ -45,6 +46,7 @@ class App:
     looks: Queue[Look]
     deallocations: Queue[Attempt]
     sweeps: Sweeps
+    retention: Retention
     costs: Costs
 
 
@@ -106,7 +108,8 @@ def app() -> App:
     costs = Costs(prices=cache(lambda: _prices(settings, ledger)), currency=settings.currency, now=now)
     sweeps = Sweeps(watch, vms, open_sweeps(storage.connection_string, storage.queue_uri, credential))
     attempts, requests = Attempts(watch, vms), Requests(watch)
-    return App(settings, watch, attempts, requests, ledger, looks, deallocations, sweeps, costs)
+    retention = Retention(ledger, settings.subscriptions, settings.retention, now)
+    return App(settings, watch, attempts, requests, ledger, looks, deallocations, sweeps, retention, costs)
 
 
 async def health() -> dict[str, object]:
