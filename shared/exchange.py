@@ -8,6 +8,7 @@ leaves one with it alone. Short hiccups are worth trying again at once; the rest
 import asyncio
 import json
 import math
+import re
 import zlib
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime, timedelta
@@ -40,6 +41,7 @@ PAUSES = (0.3, 0.9)
 LONGEST_RETRY_AFTER = timedelta(hours=1)
 """Who asks to be left alone for longer is asked again after this."""
 
+_HALF = re.compile(rb"\\u[dD][89a-fA-F]")
 _DEFAULT_PORTS = {"https": 443, "http": 80}
 _PASSING = {500, 502, 503, 504}
 
@@ -89,11 +91,18 @@ def _place(url: SplitResult) -> tuple[str, str | None, str | None, int | None]:
 
 
 def read_json(response: AsyncHttpResponse, whose: str) -> object:
-    """The JSON of an answer that has been read. `Malformed` names whose answer it is that has none."""
+    """The JSON of an answer that has been read. `Malformed` names whose answer it is that has none.
+
+    Half a character (a surrogate alone), which JSON can name and no store can hold, becomes a question mark.
+    """
+    content = response.content
     try:
-        return json.loads(response.content)
+        value = json.loads(content)
+        if _HALF.search(content):
+            value = json.loads(json.dumps(value, ensure_ascii=False).encode(errors="replace"))
     except (ValueError, RecursionError):
-        raise Malformed(f"{whose}'s answer: expected JSON, got {shown(response.content)}") from None
+        raise Malformed(f"{whose}'s answer: expected JSON, got {shown(content)}") from None
+    return value
 
 
 async def exchange[Answer](

@@ -1,6 +1,7 @@
 """Azure Resource Manager, on azure-mgmt-compute: VMs are looked at, and deallocated."""
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, cast
 
@@ -11,8 +12,8 @@ from azure.mgmt.compute.aio import ComputeManagementClient
 from azure.mgmt.core.exceptions import ARMErrorFormat
 from azure.mgmt.core.policies import AsyncARMChallengeAuthenticationPolicy
 
-from shared.domain.fleet import Join, Sighted, instances, read_page, uniform_sets
-from shared.domain.ids import VmId
+from shared.domain.fleet import Join, Sighted, read_page
+from shared.domain.ids import ScaleSetId, VmId
 from shared.domain.malformed import Malformed, shown
 from shared.domain.observations import Gone, Observation, read_vm
 from shared.exchange import exchange, next_page, port_error, read_json, transport
@@ -48,6 +49,7 @@ LIST_SECONDS = 60.0
 API_VERSION = "2026-04-01"
 """Of the lists; the SDK's own default."""
 
+_VMS = "Microsoft.Compute/virtualMachines"
 _SETS = "Microsoft.Compute/virtualMachineScaleSets"
 _GONE = ("ResourceNotFound", "ResourceGroupNotFound", "NotFound")
 _INSTANCE_GONE = (*_GONE, "ParentResourceNotFound")
@@ -94,42 +96,63 @@ class ComputeVms:
 
     async def sight(self, subscription: str) -> AsyncIterator[Sighted]:
         """All VMs, by three lists: states, models, scale sets; and one of each Uniform set's instances."""
-        join = Join()
-        async for rows, asked_at in self._pages(_vms_of(subscription), {"statusOnly": "true"}):
-            faults = join.add_states(rows, asked_at)
-            if faults:
-                yield Sighted((), faults=faults)
-        async for rows, _ in self._pages(_vms_of(subscription), {}):
+        join = Join(subscription)
+        vms = f"/subscriptions/{subscription}/providers/{_VMS}"
+        async for rows, asked_at in self._pages(vms, READ, {"statusOnly": "true"}):
+            yield Sighted((), faults=join.add_states(rows, asked_at))
+        async for rows, _ in self._pages(vms, READ, {}):
             yield join.models(rows)
-        if join.rest():
-            yield Sighted((), unclear=join.rest())
-        async for sets, _ in self._pages(_sets_of(subscription), {}):
-            for group, name in uniform_sets(sets):
-                path = f"/subscriptions/{subscription}/resourceGroups/{group}/providers/{_SETS}/{name}/virtualMachines"
-                async for rows, asked_at in self._pages(path, {"$expand": "instanceView"}):
-                    yield instances(rows, asked_at)
+        yield Sighted((), unclear=join.rest())
+        async for rows, _ in self._pages(f"/subscriptions/{subscription}/providers/{_SETS}", READ_SETS, {}):
+            sets = join.sets(rows)
+            yield Sighted((), faults=sets.faults)
+            for scale_set in sets.uniform:
+                async for sighted in self._instances(scale_set, join):
+                    yield sighted
+
+    async def _instances(self, scale_set: ScaleSetId, join: Join) -> AsyncIterator[Sighted]:
+        """The instances of a Uniform set. One that has gone since it was listed has none to show."""
+        group = f"/subscriptions/{scale_set.subscription}/resourceGroups/{scale_set.resource_group}"
+        path = f"{group}/providers/{_SETS}/{scale_set.name}/virtualMachines"
+        try:
+            async for rows, asked_at in self._pages(path, READ_INSTANCE, {"$expand": "instanceView"}):
+                yield join.instances(rows, asked_at)
+        except Refused as fault:
+            if fault.code not in _INSTANCE_GONE:
+                raise
 
     async def _pages(
-        self, path: str, query: Mapping[str, str]
+        self, path: str, action: str, query: Mapping[str, str]
     ) -> AsyncIterator[tuple[list[Mapping[str, object]], "datetime"]]:
         """The rows of a list, page by page, and when each was asked for.
 
         Read as JSON: the SDK would make a model object of each row, which takes more time than all the rest.
+
+        Args:
+            path: Of the list.
+            action: The permission that it takes.
+            query: What is asked besides.
         """
         subscription = path.split("/")[2]
         client = self._client(subscription)
         request = HttpRequest("GET", f"{self._endpoint}{path}", params={**query, "api-version": API_VERSION})
+        asked = set[str]()
         while True:
+            asked.add(request.url)
             asked_at = self._clock()
             try:
                 response = await exchange(partial(_listed, client, request), seconds=LIST_SECONDS)
             except (AzureError, TimeoutError) as error:
-                raise _list_fault(path, error) from error
-            page = read_page(read_json(response, "ARM"))
+                raise _list_fault(path, action, error) from error
+            with _told_of(path):
+                page = read_page(read_json(response, "ARM"))
             yield page.rows, asked_at
             if page.next is None:
                 return
-            request = HttpRequest("GET", next_page(self._endpoint, page.next))
+            with _told_of(path):
+                request = HttpRequest("GET", next_page(self._endpoint, page.next))
+                if request.url in asked:
+                    raise Malformed(f"expected the next page to be another one, got {shown(page.next)}")
 
     async def deallocate(self, vm: VmId) -> None:
         """One POST, never sent twice: whoever wants it again has to look again first. Raises as the port says."""
@@ -199,25 +222,28 @@ class ComputeVms:
 
 
 async def _listed(client: ComputeManagementClient, request: "HttpRequest") -> AsyncHttpResponse:
-    """A page of a list, read to its end; `HttpResponseError` for any answer but a good one."""
-    response = await client.send_request(request)
+    """A page of a list, read to its end; `HttpResponseError` for any answer but a good one.
+
+    A large page takes Azure its time: of the timeouts, only that of the whole exchange holds.
+    """
+    response = await client.send_request(request, read_timeout=LIST_SECONDS)
     if response.status_code != 200:
         raise HttpResponseError(response=response, error_format=ARMErrorFormat)
     return response
 
 
-def _vms_of(subscription: str) -> str:
-    return f"/subscriptions/{subscription}/providers/Microsoft.Compute/virtualMachines"
+@contextmanager
+def _told_of(path: str) -> Iterator[None]:
+    """What is malformed, with the list that it is in."""
+    try:
+        yield
+    except Malformed as fault:
+        raise Malformed(f"ARM, GET {path}: {fault}") from None
 
 
-def _sets_of(subscription: str) -> str:
-    return f"/subscriptions/{subscription}/providers/{_SETS}"
-
-
-def _list_fault(path: str, error: AzureError | TimeoutError) -> PortError:
+def _list_fault(path: str, action: str, error: AzureError | TimeoutError) -> PortError:
     fault = port_error(f"ARM, GET {path}", error)
     if isinstance(error, HttpResponseError) and error.status_code == 403:
-        action = READ_SETS if _SETS in path else READ
         return Refused(f"{fault} (the app's identity needs {action} on subscription {path.split('/')[2]})")
     return fault
 

@@ -4,14 +4,14 @@
 ids may differ in letter case. Source: `samples/arm-vm-list-all*.recorded.json`.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from hashlib import blake2b
 
 import msgspec
 
-from shared.domain.ids import VmId, parse_vm_id
+from shared.domain.ids import ScaleSetId, VmId, parse_scale_set_id, parse_vm_id
 from shared.domain.malformed import Malformed, shown
 from shared.domain.observations import Model, Observation, read_vm
 from shared.domain.policy import Policy, our_tags
@@ -39,6 +39,16 @@ class Sighted:
     """What could not be read, each in words: it is not covered."""
 
 
+@dataclass(frozen=True, slots=True)
+class Sets:
+    """What a page of scale sets shows."""
+
+    uniform: tuple[ScaleSetId, ...]
+    """The Uniform ones: the instances of Flexible ones are in the lists of VMs."""
+    faults: tuple[str, ...] = ()
+    """What could not be read, each in words."""
+
+
 def read_page(body: object) -> Rows:
     """A page of a list; `Malformed` when it is none. A page that cannot be read is never an empty one."""
     rows = body.get("value") if isinstance(body, Mapping) else None
@@ -51,11 +61,13 @@ def read_page(body: object) -> Rows:
 
 
 class Join:
-    """Puts the two lists of a subscription together: first all rows of state, then the models, page by page."""
+    """Puts the lists of a subscription together: all rows of state, then the models, then each set's instances."""
 
-    def __init__(self) -> None:
+    def __init__(self, subscription: str) -> None:
+        self._subscription = subscription
         self._states: dict[VmId, tuple[object, datetime]] = {}
         self._seen: set[VmId] = set()
+        self._sets: set[ScaleSetId] = set()
 
     def add_states(self, rows: list[Mapping[str, object]], asked_at: datetime) -> tuple[str, ...]:
         """Keep rows of state; what cannot be read of them, in words. Of a VM that comes twice the later row holds.
@@ -66,7 +78,7 @@ class Join:
         """
         faults = list[str]()
         for row in rows:
-            vm = _vm(row, faults)
+            vm = self._vm(row, faults)
             if vm:
                 properties = row.get("properties")
                 view = properties.get("instanceView") if isinstance(properties, Mapping) else None
@@ -74,13 +86,12 @@ class Join:
         return tuple(faults)
 
     def models(self, rows: list[Mapping[str, object]]) -> Sighted:
-        """What a page of models, together with the rows of state, shows."""
+        """What a page of models, together with the rows of state, shows. Of a VM that comes twice the first holds."""
         seen, unclear, faults = list[Observation](), list[VmId](), list[str]()
         for row in rows:
-            vm = _vm(row, faults)
-            if vm is None or vm in self._seen:
+            vm = self._new(row, faults)
+            if vm is None:
                 continue
-            self._seen.add(vm)
             state = self._states.pop(vm, None)
             if state is None:
                 unclear.append(vm)
@@ -93,20 +104,60 @@ class Join:
         """The VMs of which only the state was shown: made, or gone, between the two lists."""
         return tuple(self._states)
 
+    def sets(self, rows: list[Mapping[str, object]]) -> Sets:
+        """What a page of scale sets shows, each set once. One that tells no mode is Uniform, as all once were."""
+        uniform, faults = list[ScaleSetId](), list[str]()
+        for row in rows:
+            found = self._named(row, "a scale set", parse_scale_set_id, faults)
+            properties = row.get("properties") if found else None
+            mode = properties.get("orchestrationMode") if isinstance(properties, Mapping) else None
+            if found is None or found in self._sets or str(mode).lower() == "flexible":
+                continue
+            self._sets.add(found)
+            uniform.append(found)
+        return Sets(tuple(uniform), tuple(faults))
 
-def instances(rows: list[Mapping[str, object]], asked_at: datetime) -> Sighted:
-    """What a page of a Uniform set's instances shows: model and instance view come together.
+    def instances(self, rows: list[Mapping[str, object]], asked_at: datetime) -> Sighted:
+        """What a page of a Uniform set's instances shows: model and instance view come together.
 
-    Args:
-        rows: The page, asked for with `$expand=instanceView`.
-        asked_at: When it was asked for.
-    """
-    seen, unclear, faults = list[Observation](), list[VmId](), list[str]()
-    for row in rows:
-        vm = _vm(row, faults)
-        if vm:
-            _sight(vm, row, asked_at, seen, unclear, faults)
-    return Sighted(tuple(seen), tuple(unclear), tuple(faults))
+        Args:
+            rows: The page, asked for with `$expand=instanceView`.
+            asked_at: When it was asked for.
+        """
+        seen, unclear, faults = list[Observation](), list[VmId](), list[str]()
+        for row in rows:
+            vm = self._new(row, faults)
+            if vm:
+                _sight(vm, row, asked_at, seen, unclear, faults)
+        return Sighted(tuple(seen), tuple(unclear), tuple(faults))
+
+    def _new(self, row: object, faults: list[str]) -> VmId | None:
+        """The VM that a row is about, if none before was about it."""
+        vm = self._vm(row, faults)
+        if vm is None or vm in self._seen:
+            return None
+        self._seen.add(vm)
+        return vm
+
+    def _vm(self, row: object, faults: list[str]) -> VmId | None:
+        return self._named(row, "a VM", parse_vm_id, faults)
+
+    def _named[Named: (VmId, ScaleSetId)](
+        self, row: object, what: str, parse: Callable[[object], Named | None], faults: list[str]
+    ) -> Named | None:
+        """What a row is about; None, with its fault told, when it names none of this subscription."""
+        found = row.get("id") if isinstance(row, Mapping) else row
+        try:
+            named = parse(found)
+        except Malformed as fault:
+            faults.append(f"a row of the list: {fault}")
+            return None
+        if named is None or named.subscription != self._subscription:
+            faults.append(
+                f"a row of the list: expected the id of {what} of {self._subscription}, got {shown(found)}"
+            )
+            return None
+        return named
 
 
 def _sight(
@@ -152,27 +203,3 @@ def _with_view(row: Mapping[str, object], view: object) -> dict[str, object]:
         **row,
         "properties": {**properties, "instanceView": view} if isinstance(properties, Mapping) else properties,
     }
-
-
-def _vm(row: object, faults: list[str]) -> VmId | None:
-    """The VM that a row is about; None, with its fault told, when it names none."""
-    found = row.get("id") if isinstance(row, Mapping) else row
-    try:
-        vm = parse_vm_id(found)
-    except Malformed as fault:
-        faults.append(f"a row of the list: {fault}")
-        return None
-    if vm is None:
-        faults.append(f"a row of the list: expected the id of a VM, got {shown(found)}")
-    return vm
-
-
-def uniform_sets(rows: list[Mapping[str, object]]) -> Iterator[tuple[str, str]]:
-    """Resource group and name of each Uniform scale set of a page: the instances of Flexible ones are in the lists."""
-    for row in rows:
-        match str(row.get("id", "")).split("/"):
-            case ["", _, _, _, group, *_, name]:
-                properties = row.get("properties")
-                mode = properties.get("orchestrationMode") if isinstance(properties, Mapping) else None
-                if mode != "Flexible":
-                    yield group, name
