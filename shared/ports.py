@@ -151,6 +151,8 @@ class Coverage:
     fault_count: int = 0
     complete: bool = True
     """Whether all of it was seen: the lists came to their end."""
+    policy: str = ""
+    """Fingerprint of the policy by which all VMs were last judged, whatever they looked like; empty: by none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,13 +216,14 @@ class Ledger(Protocol):
         ...
 
     async def known(self, subscription: str) -> dict[VmId, Known]:
-        """What is known of every VM of a subscription, in short."""
+        """What is known of every VM of a subscription, in short; a row that is damaged, as one without a look."""
         ...
 
-    async def save_all(self, changes: Sequence[tuple[Change, Stored | None]]) -> list[bool]:
-        """Save changes of VMs of one subscription, each as `save` does, many at a time; whether each was saved.
+    async def save_all(self, changes: Sequence[tuple[Change, Stored | None]]) -> list[PortError | None]:
+        """Save changes of VMs of one subscription, each as `save` does, many at a time; what kept each from it.
 
-        One that was not is a conflict: somebody else saved that record first.
+        None: it was saved. `Conflict`: somebody else saved that record first. `Refused`: that one cannot be written as
+        it is. What keeps all of them from being saved is raised; some may have been saved by then.
         """
         ...
 
@@ -236,7 +239,7 @@ class Ledger(Protocol):
         ...
 
     async def coverage(self, subscriptions: Sequence[str]) -> dict[str, Coverage]:
-        """What the latest sweeps came to; a subscription that was never swept is missing."""
+        """What the latest sweeps came to; a subscription of which nothing is known, or can be read, is missing."""
         ...
 
     async def draw(self, now: datetime, most: int) -> datetime | None:
@@ -281,6 +284,8 @@ class Sweep:
 
     subscription: str
     asked_at: datetime
+    again: bool = False
+    """Whether it was put off: then one that began after `asked_at` makes it needless, however far that one got."""
 
 
 class Queue[Message](Protocol):

@@ -6,7 +6,7 @@ One way for every trigger: fetch, latest, decide, save if the record is still th
 import asyncio
 import logging
 from collections import Counter
-from collections.abc import Callable, Collection, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -17,6 +17,7 @@ from shared.budgets import Budgets
 from shared.costs import Costs
 from shared.domain.actions import Entry
 from shared.domain.decision import Deallocate, Decision, LookAgain, Send, decide
+from shared.domain.fleet import fingerprint_of
 from shared.domain.ids import ScaleSetId, VmId
 from shared.domain.malformed import Malformed
 from shared.domain.money import Cost
@@ -34,6 +35,7 @@ from shared.ports import (
     Change,
     Clock,
     Conflict,
+    Known,
     Ledger,
     Look,
     Notices,
@@ -54,6 +56,9 @@ SAVES = 20
 
 AT_ONCE = 50
 """How many messages are put into a queue at once."""
+
+TOGETHER = 100
+"""How many VMs of a sweep are taken in together: as many records fit into one transaction."""
 
 SOON = timedelta(minutes=1)
 """How long a look is put off that Azure cannot answer now, unless it says itself."""
@@ -241,47 +246,59 @@ class Watch:
             return decision
         raise Conflict(f"{vm}: saved by others {SAVES} times while this look was being decided")
 
-    async def take_in_all(self, seen: Sequence[Observation], fresh: Collection[VmId]) -> "Taken":
+    async def take_in_all(self, seen: Sequence[Observation], known: Mapping[VmId, Known | None]) -> "Taken":
         """Decide on looks at many VMs of one subscription, save what changed in batches, act.
 
         One VM's failure stops no other.
 
         Args:
             seen: The looks.
-            fresh: VMs that there was no record of a moment ago.
+            known: What was known of each of them a moment ago; None: nothing.
         """
         changed, failures = 0, dict[VmId, Exception]()
-        for some in batched(seen, AT_ONCE, strict=False):
-            before = await _each({look.vm: self._latest(look.vm, fresh) for look in some})
-            failures |= before.failed
-            decided = {
-                look.vm: decide(stored.record if stored else None, look, None, self.policy, self.now())
-                for look in some
-                if look.vm in before.done
-                for stored in [before.done[look.vm]]
-            }
-            news = [(vm, each) for vm, each in decided.items() if each.changed and each.record]
-            changes = [(_change(each), before.done[vm]) for vm, each in news]
-            saved = dict(zip((vm for vm, _ in news), await self.ledger.save_all(changes), strict=True))
-            acts = dict[VmId, Coroutine[None, None, object]]()
-            for look in some:
-                decision = decided.get(look.vm)
-                if decision is None:
-                    continue
-                if saved.get(look.vm, True):
-                    self.tell(decision.entries if decision.changed else ())
-                    stored = before.done[look.vm]
-                    measures.decided(Why.SWEEP, stored.record if stored else None, look, decision, self.now())
-                    acts[look.vm] = self._act(look.vm, decision)
-                else:
-                    # Somebody else saved it first: the way of a single look.
-                    acts[look.vm] = self.take_in(look.vm, look)
-            changed += sum(saved.values())
-            failures |= (await _each(acts)).failed
+        for some in batched(seen, TOGETHER, strict=False):
+            taken = await self._take_in_some({look.vm: look for look in some}, known)
+            changed += taken.changed
+            failures |= taken.failures
         return Taken(changed, failures)
 
-    async def _latest(self, vm: VmId, fresh: Collection[VmId]) -> Stored | None:
-        return None if vm in fresh else await self.ledger.latest(vm)
+    async def _take_in_some(
+        self, looks: Mapping[VmId, Observation], known: Mapping[VmId, Known | None]
+    ) -> "Taken":
+        before = await _each({vm: self._latest(vm, known[vm]) for vm in looks})
+        decided, changes = dict[VmId, Decision](), dict[VmId, tuple[Change, Stored | None]]()
+        for vm, stored in before.done.items():
+            decided[vm] = decision = decide(
+                stored.record if stored else None, looks[vm], None, self.policy, self.now()
+            )
+            if decision.changed or _is_outdated(known[vm], stored):
+                changes[vm] = (_change(decision), stored)
+        kept = dict(zip(changes, await self.ledger.save_all(list(changes.values())), strict=True))
+        failures, works = dict(before.failed), dict[VmId, Coroutine[None, None, Decision]]()
+        for vm, decision in decided.items():
+            match kept.get(vm):
+                case None:
+                    stored = before.done[vm]
+                    measures.decided(
+                        Why.SWEEP, stored.record if stored else None, looks[vm], decision, self.now()
+                    )
+                    works[vm] = self._taken(vm, decision)
+                case Conflict():
+                    # Somebody else saved it first: the way of a single look.
+                    works[vm] = self.take_in(vm, looks[vm])
+                case fault:
+                    failures[vm] = fault
+        acted = await _each(works)
+        return Taken(sum(decision.changed for decision in acted.done.values()), failures | acted.failed)
+
+    async def _latest(self, vm: VmId, known: Known | None) -> Stored | None:
+        return await self.ledger.latest(vm) if known else None
+
+    async def _taken(self, vm: VmId, decision: Decision) -> Decision:
+        """Do what follows from a decision that is saved."""
+        self.tell(decision.entries)
+        await self._act(vm, decision)
+        return decision
 
     async def amend(self, vm: VmId, change: Callable[[Record], Change | None]) -> Stored | None:
         """Save a change of the record, made again as often as somebody else saves it first.
@@ -376,9 +393,14 @@ class Watch:
         return outcome
 
 
+def _is_outdated(known: Known | None, stored: Stored | None) -> bool:
+    """Whether a row's fingerprint is not its record's: an older version wrote it, and it would be news for ever."""
+    return bool(known and stored and known.fingerprint != fingerprint_of(stored.record))
+
+
 def _change(decision: Decision) -> Change:
-    """What is written of a decision that changed something."""
-    assert decision.record  # noqa: S101 - it changed something
+    """What is written of a decision on a VM that is, or was, there."""
+    assert decision.record  # noqa: S101 - see above
     return Change(decision.record, decision.transition, decision.episodes, decision.entries)
 
 

@@ -126,17 +126,17 @@ class MemoryLedger:
             if vm.subscription == subscription
         }
 
-    async def save_all(self, changes: Sequence[tuple[Change, Stored | None]]) -> list[bool]:
-        """Save changes, each as `save` does; whether each was saved."""
-        saved = list[bool]()
+    async def save_all(self, changes: Sequence[tuple[Change, Stored | None]]) -> list[PortError | None]:
+        """Save changes, each as `save` does; what kept each from it."""
+        kept = list[PortError | None]()
         for change, previous in changes:
             try:
                 await self.save(change, previous)
-            except Conflict:
-                saved.append(False)
+            except Conflict as fault:
+                kept.append(fault)
             else:
-                saved.append(True)
-        return saved
+                kept.append(None)
+        return kept
 
     async def plan_sweep(self, subscription: str, now: datetime) -> tuple[datetime, bool]:
         """When the next sweep that events ask for is due, and whether the caller is to ask for it."""
@@ -266,7 +266,7 @@ class MemoryVms:
     """Ports `VmSource`, `Fleet` and `Deallocator`: the VMs that are there, to be changed at will.
 
     A look gives what `vms` holds for a VM, seen at the clock's time; an exception is raised; a VM that is not in
-    it is `Gone`.
+    it is `Gone`. The lists show an exception, or an unknown power state, as one that is unclear.
     """
 
     def __init__(
@@ -278,6 +278,10 @@ class MemoryVms:
         """How often each VM was looked at."""
         self.sweeps: Counter[str] = Counter()
         """How often each subscription was swept."""
+        self.unlisted: set[VmId] = set()
+        """VMs that the lists leave out."""
+        self.page_faults: dict[int, Exception] = {}
+        """What the lists raise in the place of a page, by its number."""
         self.deallocations: list[tuple[datetime, VmId]] = []
         """Each time that a VM was asked to be deallocated, whatever came of it."""
         self.refusals: list[PortError] = []
@@ -297,18 +301,21 @@ class MemoryVms:
         """All VMs of a subscription, two at a time."""
         self.sweeps[subscription] += 1
         observed_at = self._clock()
-        vms = [(vm, seen) for vm, seen in self.vms.items() if vm.subscription == subscription]
-        for some in batched(vms, 2, strict=False):
+        vms = [
+            (vm, seen)
+            for vm, seen in self.vms.items()
+            if vm.subscription == subscription and vm not in self.unlisted and not isinstance(seen, Gone)
+        ]
+        for number, some in enumerate([*batched(vms, 2, strict=False), ()]):
             await asyncio.sleep(0)
-            faults = [seen for _, seen in some if isinstance(seen, Exception)]
-            if faults:
-                raise faults[0]
-            there = [seen for _, seen in some if isinstance(seen, Observation)]
-            clear = [seen for seen in there if seen.reading.power_state is not PowerState.UNKNOWN]
-            yield Sighted(
-                tuple(replace(seen, observed_at=observed_at) for seen in clear),
-                tuple(seen.vm for seen in there if seen not in clear),
-            )
+            if fault := self.page_faults.get(number):
+                raise fault
+            seen = [
+                replace(each, observed_at=observed_at) for _, each in some if isinstance(each, Observation)
+            ]
+            clear = [each for each in seen if each.reading.power_state is not PowerState.UNKNOWN]
+            shown = {each.vm for each in clear}
+            yield Sighted(tuple(clear), tuple(vm for vm, _ in some if vm not in shown))
 
     async def deallocate(self, vm: VmId) -> None:
         """Ask to deallocate. What is taken shows in `vms` as deallocating."""

@@ -23,9 +23,11 @@ import hashlib
 import re
 import sys
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import partial
+from itertools import accumulate
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -55,7 +57,9 @@ from shared.ports import (
     History,
     Known,
     Page,
+    PortError,
     Query,
+    Refused,
     Stored,
 )
 from shared.storage import ask, storage_transport
@@ -91,8 +95,8 @@ _KNOWN_COLUMNS = ("fingerprint", "due_at", "power_state")
 """What a sweep reads of each VM's row."""
 
 _MOST_OPERATIONS = 100
-_MOST_BYTES = 2_000_000
-"""Azure does at most so much in one transaction: 100 operations and 4 MiB, of which JSON in JSON takes its share."""
+_MOST_BYTES = 1_000_000
+"""Azure does at most 100 operations in one transaction, and takes 4 MiB; a quarter of that is soon sent again."""
 
 _MOST_ROWS = 1000
 """Azure answers a query with at most so many rows at once."""
@@ -204,33 +208,45 @@ class TableLedger:
         rows = await self._find(
             subscription, "vm!", _end("vm!"), {}, sys.maxsize, select=("RowKey", *_KNOWN_COLUMNS)
         )
-        return {
-            VmId(subscription, *row["RowKey"].split("!")[1:]): Known(
-                str(row.get("fingerprint", "")),
-                row.get("due_at"),
-                deleted=row.get("power_state") == PowerState.DELETED,
-            )
-            for row in rows
-        }
+        known = dict[VmId, Known]()
+        for row in rows:
+            match str(row["RowKey"]).split("!"):
+                case [_, group, name]:
+                    known[VmId(subscription, group, name)] = _known(row)
+        return known
 
-    async def save_all(self, changes: Sequence[tuple[Change, Stored | None]]) -> list[bool]:
-        """A transaction for as many as fit into one; where one of them conflicts, each of them singly."""
-        saved = list[bool]()
-        for some in _batches(changes):
-            saved += await self._save_some(some)
-        return saved
+    async def save_all(self, changes: Sequence[tuple[Change, Stored | None]]) -> list[PortError | None]:
+        """A transaction for as many as fit into one; where Azure does not take it, the one that it names apart."""
+        kept = list[PortError | None]()
+        for some in _batches([_operations(*each) for each in changes]):
+            kept += await self._save_some(some)
+        return kept
 
-    async def _save_some(self, changes: Sequence[tuple[Change, Stored | None]]) -> list[bool]:
-        operations = [each for change, previous in changes for each in _operations(change, previous)]
-        what = f"save of {f'{len(changes)} VMs' if len(changes) > 1 else changes[0][0].record.vm}"
+    async def _save_some(
+        self, works: Sequence[list[Operation]], *, again: bool = False
+    ) -> list[PortError | None]:
+        """What kept each of some changes from being saved, given as what is to be written of each.
+
+        Azure does all of a transaction or nothing, and names the first operation that it does not take: that change
+        goes alone, the others once more together; and if that fails `again`, each of them alone.
+        """
+        steps = [step for work in works for step in work]
+        (partition, key), more = (steps[0][1][name] for name in ("PartitionKey", "RowKey")), len(works) - 1
+        whose = f"{partition} {key}" + (f" and {more} more" if more else "")
         try:
-            await self._ask(what, partial(self._write, what, operations))
-        except Conflict:
-            if len(changes) == 1:
-                return [False]
-            # Azure tells of the first that conflicts, and does none: the others are none the worse for it.
-            return [saved for each in changes for saved in await self._save_some([each])]
-        return [True] * len(changes)
+            await self._ask(f"save of {whose}", partial(self._write, whose, steps))
+        except (Conflict, Refused) as fault:
+            if not _of_one(fault):
+                raise
+            if len(works) == 1:
+                return [fault]
+            if again:
+                return [kept for work in works for kept in await self._save_some([work])]
+            number = _named_by(fault, works)
+            alone = await self._save_some([works[number]])
+            others = await self._save_some([*works[:number], *works[number + 1 :]], again=True)
+            return [*others[:number], *alone, *others[number:]]
+        return [None] * len(works)
 
     async def plan_sweep(self, subscription: str, now: datetime) -> tuple[datetime, bool]:
         """A point read, and a conditional write if none was planned; both again if somebody else plans meanwhile."""
@@ -257,9 +273,15 @@ class TableLedger:
         await self._ask(f"save of the sweep of {coverage.subscription}", keep)
 
     async def coverage(self, subscriptions: Sequence[str]) -> dict[str, Coverage]:
-        """One query."""
-        rows = await self._find(_SWEEPS, "", "~", {}, sys.maxsize)
-        found = {str(row["RowKey"]): _value(row, Coverage) for row in rows}
+        """One query, from the first to the last of them."""
+        if not subscriptions:
+            return {}
+        first, last = min(subscriptions)[:-1], _end(max(subscriptions))
+        found = dict[str, Coverage]()
+        for row in await self._find(_SWEEPS, first, last, {}, sys.maxsize):
+            # One that is damaged counts for none: the next sweep writes it anew.
+            with suppress(Damaged):
+                found[str(row["RowKey"])] = _value(row, Coverage)
         return {each: found[each] for each in subscriptions if each in found}
 
     async def draw(self, now: datetime, most: int) -> datetime | None:
@@ -403,19 +425,16 @@ def _operations(change: Change, previous: Stored | None) -> list[Operation]:
     return operations
 
 
-def _batches(
-    changes: Sequence[tuple[Change, Stored | None]],
-) -> Iterator[list[tuple[Change, Stored | None]]]:
+def _batches(works: Sequence[list[Operation]]) -> Iterator[list[list[Operation]]]:
     """As many changes at a time as one transaction can do."""
-    batch, count, size = list[tuple[Change, Stored | None]](), 0, 0
-    for each in changes:
-        operations = _operations(*each)
-        bytes_more = sum(len(str(columns.get("body", ""))) for _, columns, _ in operations)
-        if batch and (count + len(operations) > _MOST_OPERATIONS or size + bytes_more > _MOST_BYTES):
+    batch, count, size = list[list[Operation]](), 0, 0
+    for work in works:
+        more = sum(_most_bytes(str(columns["body"])) for _, columns, _ in work)
+        if batch and (count + len(work) > _MOST_OPERATIONS or size + more > _MOST_BYTES):
             yield batch
             batch, count, size = [], 0, 0
-        batch.append(each)
-        count, size = count + len(operations), size + bytes_more
+        batch.append(work)
+        count, size = count + len(work), size + more
     if batch:
         yield batch
 
@@ -426,6 +445,26 @@ def _conditional(row: Columns, etag: str | None) -> Operation:
         return TransactionOperation.CREATE, row, {}
     condition = {"etag": etag, "match_condition": MatchConditions.IfNotModified}
     return TransactionOperation.UPDATE, row, {**_REPLACE, **condition}
+
+
+def _most_bytes(body: str) -> int:
+    """How many bytes a row's JSON can become as a text in JSON: `"` becomes two, `ü` six."""
+    return len(body) * (2 if body.isascii() else 6)
+
+
+def _of_one(fault: PortError) -> bool:
+    """Whether Azure does not take one of a transaction's rows, rather than any request of ours."""
+    error = fault.__cause__
+    return isinstance(fault, Conflict) or (
+        isinstance(error, HttpResponseError) and error.status_code in {400, 413}
+    )
+
+
+def _named_by(fault: PortError, works: Sequence[list[Operation]]) -> int:
+    """Which of the changes Azure says that it does not take; the first if it does not say."""
+    index = getattr(fault.__cause__, "index", 0)
+    ends = accumulate(len(work) for work in works)
+    return next((number for number, end in enumerate(ends) if index < end), 0)
 
 
 def _name(part: Transition | Episode | Entry) -> str:
@@ -475,6 +514,14 @@ def _row(key: str, value: Record | Transition | Episode | Entry) -> Columns:
         if value.look_at:
             row["due_at"] = value.look_at
     return row
+
+
+def _known(row: TableEntity) -> Known:
+    """What the columns of a record's row say; of what is not there as we write it, nothing: a look will tell."""
+    said, due_at = row.get("fingerprint"), row.get("due_at")
+    good = isinstance(said, str) and (due_at is None or isinstance(due_at, datetime))
+    deleted = row.get("power_state") == PowerState.DELETED
+    return Known(str(said), due_at, deleted) if good else Known("", None, deleted)
 
 
 def _columns(partition: str, key: str, value: object) -> Columns:

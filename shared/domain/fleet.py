@@ -14,7 +14,7 @@ import msgspec
 from shared.domain.ids import ScaleSetId, VmId, parse_scale_set_id, parse_vm_id
 from shared.domain.malformed import Malformed, shown
 from shared.domain.observations import Model, Observation, read_vm
-from shared.domain.policy import our_tags
+from shared.domain.policy import Policy, our_tags
 from shared.domain.records import Record
 from shared.domain.states import PowerState, Reading
 
@@ -190,6 +190,11 @@ def fingerprint(reading: Reading, model: Model, tags: Mapping[str, str]) -> str:
 def fingerprint_of(record: Record) -> str:
     """Of the look that a record is from."""
     return fingerprint(record.reading, record.model, record.tags)
+
+
+def fingerprint_of_policy(policy: Policy) -> str:
+    """Of all that the operator wants of VMs."""
+    return blake2b(msgspec.json.encode(policy), digest_size=12).hexdigest()
 
 
 def _with_view(row: Mapping[str, object], view: object) -> dict[str, object]:

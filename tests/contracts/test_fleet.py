@@ -148,7 +148,7 @@ def town(request: pytest.FixtureRequest, azure: SimulatedAzure, vms: ComputeVms)
         memory.vms[vm] = Observation(vm, NOON - timedelta(days=1), reading, MODEL, TAGS)
 
     def fail_in_memory() -> None:
-        memory.vms[VmId.of(SUB, "rg-shop", "worst")] = Unavailable("out of order")
+        memory.page_faults[0] = Unavailable("out of order")
 
     if request.param == "arm":
         return Town(vms, add_to_azure, lambda: azure.inject(Fault(kind="503", times=99)))

@@ -6,6 +6,7 @@ from datetime import timedelta
 
 import pytest
 
+from shared.domain.exemptions import Exemption
 from shared.domain.ids import VmId
 from shared.domain.malformed import Malformed
 from shared.domain.policy import Mode, Policy
@@ -76,6 +77,18 @@ async def test_the_brief_stopped_of_a_start_is_looked_through() -> None:
     await world.wait(timedelta(seconds=15))
     assert (await world.record()).power_state is PowerState.RUNNING
     assert (await world.ledger.history(WEB, 10)).episodes == ()
+
+
+async def test_an_exemption_that_was_entered_ends_on_time_though_nothing_happens_to_the_vm() -> None:
+    world = World()
+    world.put("running")
+    await world.watch.observe(WEB)
+    await world.requests.exempt(WEB, Exemption(NOON + timedelta(hours=1), "for the launch", "ann"), "ann")
+    await world.wait(timedelta(minutes=59))
+    assert (await world.record()).exemption
+    await world.wait(timedelta(minutes=1))
+    assert (await world.record()).exemption is None
+    assert await world.log() == [("exempted", "ann"), ("exemption_ended", None)]
 
 
 async def test_observe_tells_no_one() -> None:

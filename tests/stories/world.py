@@ -51,6 +51,15 @@ class World:
         """What the HTTP functions call."""
         return Requests(self.watch)
 
+    @property
+    def sweeping(self) -> Sweeps:
+        """What the functions `sweep_schedule` and `sweep_subscription` call."""
+        return Sweeps(self.watch, self.vms)
+
+    async def sweep(self) -> Outcome:
+        """A sweep that is asked for now, and done at once."""
+        return await self.sweeping.sweep(Sweep(SUBSCRIPTION, self.now))
+
     def instance(self) -> Watch:
         """An instance of the app: the platform may run many, and start another when one dies."""
         return Watch(
@@ -93,7 +102,7 @@ class World:
         """Let the queues deliver what is due now."""
         looks = [await self.watch.look_again(look, 1) for look in self.looks.due(self.now)]
         attempts = [await self.attempts.make(attempt) for attempt in self.deallocations.due(self.now)]
-        sweeps = [await Sweeps(self.watch, self.vms).sweep(sweep) for sweep in self.sweeps.due(self.now)]
+        sweeps = [await self.sweeping.sweep(sweep) for sweep in self.sweeps.due(self.now)]
         return looks + attempts + sweeps
 
     async def wait(self, time: timedelta) -> None:
@@ -108,9 +117,9 @@ class World:
         times = (self.looks.next_at, self.deallocations.next_at, self.sweeps.next_at)
         return min((at for at in times if at), default=None)
 
-    async def record(self) -> Record:
-        """The latest word on the VM."""
-        stored = await self.ledger.latest(WEB)
+    async def record(self, vm: VmId = WEB) -> Record:
+        """The latest word on a VM."""
+        stored = await self.ledger.latest(vm)
         assert stored
         return stored.record
 
