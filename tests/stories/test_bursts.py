@@ -39,11 +39,11 @@ def truth(world: World, vms: list[VmId]) -> dict[VmId, PowerState]:
     return found
 
 
-async def test_ten_thousand_events_in_five_minutes_cost_few_reads_and_every_vm_is_right() -> None:
+async def test_ten_thousand_events_in_twenty_seconds_keep_to_arms_budget_and_every_vm_is_right() -> None:
     world, vms, chance = World(), fleet(2000), random.Random(1)  # noqa: S311 - a burst to be repeated
     for vm in vms:
         world.put("running", vm=vm)
-    events = sorted((chance.uniform(0, 300), chance.choice(vms)) for _ in range(5000))
+    events = sorted((chance.uniform(0, 20), chance.choice(vms)) for _ in range(5000))
     for second, vm in events:
         await world.wait(max(NOON + second * SECOND - world.now, timedelta()))
         power = chance.choice(["stopped", "deallocated", "running"])
@@ -60,7 +60,7 @@ async def test_ten_thousand_events_in_five_minutes_cost_few_reads_and_every_vm_i
     singly = sum(world.vms.looks.values())
     lists = world.vms.sweeps[SUBSCRIPTION] * 2 * (len(vms) // 100)
     assert singly + lists <= 0.1 * 2 * len(events)
-    assert world.vms.sweeps[SUBSCRIPTION] <= 300 / SPACING.total_seconds() + 2
+    assert world.vms.sweeps[SUBSCRIPTION] <= 20 / SPACING.total_seconds() + 2
 
 
 async def test_a_few_events_are_each_looked_at_at_once() -> None:
