@@ -5,7 +5,7 @@ BIN := .venv/bin
 CODE := function_app.py functions shared local tests
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
-.PHONY: help setup check format test test-long race demo states requirements
+.PHONY: help setup check format test test-long race demo states scale requirements
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -39,6 +39,9 @@ demo: setup ## the story of a fleet on real parts (ONCE=1: end with it, HOST=fun
 
 states: setup ## make docs/states.md from the tables of the documents and of the domain
 	@$(BIN)/python -m local states
+
+scale: setup ## make docs/scale.md from its inputs and their arithmetic
+	@$(BIN)/python -m local scale --write
 
 requirements: setup ## compile requirements*.in into pinned, hashed requirements*.txt (UPGRADE=1: newest)
 	@for name in requirements requirements-dev; do \

@@ -32,7 +32,8 @@ def answered(as_page: Callable[[func.HttpRequest], bool] = lambda _: False) -> C
         async def answer(req: func.HttpRequest) -> func.HttpResponse:
             try:
                 caller(req)
-                return await route(req)
+                with bootstrap.measured:
+                    return await route(req)
             except TOLD as fault:
                 return _problem(req, problem_of(fault), as_page=as_page(req))
 

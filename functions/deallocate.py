@@ -12,4 +12,5 @@ blueprint = func.Blueprint()
 @blueprint.queue_trigger(arg_name="message", queue_name="deallocations", connection="AzureWebJobsStorage")
 async def deallocate(message: func.QueueMessage) -> None:
     """Make the attempt that a message asks for. A failure makes the queue deliver it again."""
-    await bootstrap.app().attempts.make(read_attempt(message.get_body()))
+    with bootstrap.measured:
+        await bootstrap.app().attempts.make(read_attempt(message.get_body()))

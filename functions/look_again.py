@@ -13,4 +13,5 @@ blueprint = func.Blueprint()
 async def look_again(message: func.QueueMessage) -> None:
     """Do the look that a message asks for. A failure makes the queue deliver it again."""
     look = read_look(message.get_body())
-    await bootstrap.app().watch.look_again(look, message.dequeue_count or 1)
+    with bootstrap.measured:
+        await bootstrap.app().watch.look_again(look, message.dequeue_count or 1)

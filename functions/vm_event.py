@@ -12,7 +12,8 @@ blueprint = func.Blueprint()
 @blueprint.event_grid_trigger(arg_name="event")
 async def vm_event(event: func.EventGridEvent) -> None:
     """Look at the VM that an event names. A failure makes Event Grid deliver the event again."""
-    await bootstrap.app().watch.event(_read(event))
+    with bootstrap.measured:
+        await bootstrap.app().watch.event(_read(event))
 
 
 def _read(event: func.EventGridEvent | func.CloudEvent) -> Event:

@@ -14,17 +14,22 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from shared.attempts import Attempts
+from shared.budgets import Budgets
 from shared.costs import Costs
 from shared.domain.durations import words
 from shared.domain.policy import Channel
+from shared.metrics import TALLY, Teller
 from shared.ports import Attempt, Ledger, Look, Notices, PortError, PriceCache, Prices, Query, Queue
 from shared.requests import Requests
-from shared.settings import LOOPBACK, SettingError, Settings
+from shared.retention import Retention
+from shared.settings import EVERY_QUARTER, LOOPBACK, SettingError, Settings
+from shared.sweeps import Sweeps
 from shared.watch import Watch
 
 if TYPE_CHECKING:
     from azure.core.credentials_async import AsyncTokenCredential
 
+    from shared.adapters.telemetry import Telemetry
     from shared.web.pages import Pages
 
 log = logging.getLogger("stopgap")
@@ -44,7 +49,10 @@ class App:
     ledger: Ledger
     looks: Queue[Look]
     deallocations: Queue[Attempt]
+    sweeps: Sweeps
+    retention: Retention
     costs: Costs
+    telemetry: "Telemetry | None"
 
 
 def now() -> datetime:
@@ -57,6 +65,10 @@ def signed_in_by_platform() -> bool:
     return os.environ.get("WEBSITE_AUTH_ENABLED", "").strip().lower() == "true"
 
 
+measured = Teller(now)
+"""`with bootstrap.measured:` around each function: what it measures is told when it ends, see `shared.metrics`."""
+
+
 @cache
 def pages() -> "Pages":
     """What makes the pages, at the first that is asked for: most instances make none."""
@@ -65,11 +77,19 @@ def pages() -> "Pages":
     return Pages()
 
 
+def sweep_schedule() -> str:
+    """When sweeps are asked for, in NCRONTAB. A wrong one must not keep the functions from being found."""
+    try:
+        return Settings.sweep_schedule_of(os.environ)
+    except SettingError:
+        return EVERY_QUARTER
+
+
 @cache
 def app() -> App:
     """The app, put together from the environment at the first call. Raises `SettingError` until it can be."""
     from shared.adapters.compute import ComputeVms
-    from shared.adapters.queues import open_deallocations, open_looks
+    from shared.adapters.queues import open_deallocations, open_looks, open_sweeps
     from shared.adapters.tables import open_ledger
 
     # At INFO the SDKs write a line for each request and one for each answer.
@@ -82,21 +102,30 @@ def app() -> App:
     ledger = open_ledger(storage.connection_string, storage.table_uri, credential)
     looks = open_looks(storage.connection_string, storage.queue_uri, credential)
     deallocations = open_deallocations(storage.connection_string, storage.queue_uri, credential)
-    vms = ComputeVms(credential, endpoint=settings.arm_endpoint, clock=now)
+    budgets = Budgets(now)
+    vms = ComputeVms(credential, endpoint=settings.arm_endpoint, clock=now, told=budgets.told)
     costs = Costs(prices=cache(lambda: _prices(settings, ledger)), currency=settings.currency, now=now)
     watch = Watch(
         vms=vms,
         ledger=ledger,
         looks=looks,
         deallocations=deallocations,
+        sweeps=open_sweeps(storage.connection_string, storage.queue_uri, credential),
         notices={channel: notices_to(channel, settings, credential) for channel in settings.policy.channels},
         costs=costs,
         policy=settings.policy,
         subscriptions=frozenset(settings.subscriptions),
         now=now,
+        budgets=budgets,
         keep_caller_name=settings.keep_caller_name,
     )
-    return App(settings, watch, Attempts(watch, vms), Requests(watch), ledger, looks, deallocations, costs)
+    sweeps = Sweeps(watch, vms)
+    attempts, requests = Attempts(watch, vms), Requests(watch)
+    telemetry = _telemetry(settings)
+    retention = Retention(ledger, settings.subscriptions, settings.retention, now)
+    return App(
+        settings, watch, attempts, requests, ledger, looks, deallocations, sweeps, retention, costs, telemetry
+    )
 
 
 async def health() -> dict[str, object]:
@@ -150,6 +179,8 @@ async def _remarks(made: App) -> list[str]:
     more = " and more" if parked.next else ""
     names = ", ".join(str(record.vm) for record in parked.records)
     poisoned = [f"{queue} holds about {count}" for queue, count in (await _poisoned(made)).items() if count]
+    unsent = made.telemetry.fault if made.telemetry else None
+    poisoned += [f"metrics do not get to Application Insights: {unsent}"] if unsent else []
     return poisoned + (
         [f"notices given up, of {names}{more}: ask for a look to have them sent"] if names else []
     )
@@ -184,6 +215,17 @@ def _own_address() -> str | None:
         return None
     scheme = "http" if urlsplit(f"//{host}").hostname in LOOPBACK else "https"
     return f"{scheme}://{host}"
+
+
+def _telemetry(settings: Settings) -> "Telemetry | None":
+    if settings.insights is None:
+        return None
+    from shared.adapters.telemetry import Telemetry
+
+    telemetry = Telemetry(settings.insights)
+    TALLY.listeners.append(telemetry)
+    measured.then.append(telemetry.start)
+    return telemetry
 
 
 def _prices(settings: Settings, kept: PriceCache) -> Prices:

@@ -8,12 +8,13 @@ leaves one with it alone. Short hiccups are worth trying again at once; the rest
 import asyncio
 import json
 import math
+import re
 import zlib
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from textwrap import shorten
-from urllib.parse import SplitResult, urlsplit
+from urllib.parse import SplitResult, quote, urlsplit
 
 from azure.core import AsyncPipelineClient
 from azure.core.exceptions import (
@@ -41,6 +42,7 @@ PAUSES = (0.3, 0.9)
 LONGEST_RETRY_AFTER = timedelta(hours=1)
 """Who asks to be left alone for longer is asked again after this."""
 
+_HALF = re.compile(rb"\\u[dD][89a-fA-F]")
 _PASSING = {500, 502, 503, 504}
 _DEFAULT_PORTS = {"https": 443, "http": 80}
 
@@ -73,12 +75,26 @@ async def answer_to(request: HttpRequest, client: Client) -> AsyncHttpResponse:
     return response
 
 
+def next_page(endpoint: str, link: str) -> str:
+    """The address of a list's next page, which the answer chooses: it has to be where we asked. Else `Malformed`."""
+    if not leads_to(link, endpoint):
+        raise Malformed(f"expected the next page to be on {endpoint}, got {shown(link)}")
+    return quote(link, safe="%/:?#[]@!$&'()*+,;=", errors="replace")
+
+
 def read_json(response: AsyncHttpResponse, whose: str) -> object:
-    """The JSON of an answer that has been read. `Malformed` names whose answer it is that has none."""
+    """The JSON of an answer that has been read. `Malformed` names whose answer it is that has none.
+
+    Half a character (a surrogate alone), which JSON can name and no store can hold, becomes a question mark.
+    """
+    content = response.content
     try:
-        return json.loads(response.content)
+        value = json.loads(content)
+        if _HALF.search(content):
+            value = json.loads(json.dumps(value, ensure_ascii=False).encode(errors="replace"))
     except (ValueError, RecursionError):
-        raise Malformed(f"{whose}'s answer: expected JSON, got {shown(response.content)}") from None
+        raise Malformed(f"{whose}'s answer: expected JSON, got {shown(content)}") from None
+    return value
 
 
 def leads_to(link: str, endpoint: str) -> bool:

@@ -4,7 +4,10 @@ A look is `{"vm": "<ARM id, lower-case>", "at": "<ISO 8601, UTC>", "anyway": fal
 for. Messages of an older version, without `anyway`, are read as well.
 
 An attempt to deallocate is `{"vm": "<ARM id, lower-case>", "asked_at": "<ISO 8601, UTC>"}`: VM and time name what was
-asked for. Fields that we do not know are left alone: a newer version may have written them.
+asked for. A sweep is `{"subscription": "<GUID>", "asked_at": "<ISO 8601, UTC>"}`, with `"again": true` once it was put
+off.
+
+Fields that we do not know are left alone: a newer version may have written them.
 """
 
 from datetime import UTC, datetime
@@ -12,9 +15,9 @@ from typing import Annotated
 
 import msgspec
 
-from shared.domain.ids import VmId, parse_vm_id
+from shared.domain.ids import VmId, parse_subscription, parse_vm_id
 from shared.domain.malformed import Malformed, shown
-from shared.ports import Attempt, Look
+from shared.ports import Attempt, Look, Sweep
 
 type _Time = Annotated[datetime, msgspec.Meta(tz=True)]
 
@@ -28,6 +31,12 @@ class _Look(msgspec.Struct, omit_defaults=True):
 class _Attempt(msgspec.Struct):
     vm: str
     asked_at: _Time
+
+
+class _Sweep(msgspec.Struct, omit_defaults=True):
+    subscription: str
+    asked_at: _Time
+    again: bool = False
 
 
 def read_look(message: str | bytes) -> Look:
@@ -51,6 +60,20 @@ def read_attempt(message: str | bytes) -> Attempt:
 def write_attempt(attempt: Attempt) -> str:
     """The message that asks for an attempt."""
     return msgspec.json.encode(_Attempt(str(attempt.vm), attempt.asked_at.astimezone(UTC))).decode()
+
+
+def read_sweep(message: str | bytes) -> Sweep:
+    """The sweep that a message, already decoded from base64, asks for; `Malformed` when it asks for none."""
+    expected = '{"subscription": "00000000-0000-4000-8000-000000000001", "asked_at": "2027-01-31T12:00:00Z"}'
+    told = _read(message, _Sweep, "sweep", expected)
+    return Sweep(parse_subscription(told.subscription), _utc(told.asked_at, "sweep"), told.again)
+
+
+def write_sweep(sweep: Sweep) -> str:
+    """The message that asks for a sweep."""
+    return msgspec.json.encode(
+        _Sweep(sweep.subscription, sweep.asked_at.astimezone(UTC), sweep.again)
+    ).decode()
 
 
 def _read[Told](message: str | bytes, of: type[Told], what: str, expected: str) -> Told:

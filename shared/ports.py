@@ -12,12 +12,13 @@ Errors:
     └── Damaged         what is stored cannot be read
 """
 
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Protocol, runtime_checkable
 
 from shared.domain.actions import Entry
+from shared.domain.fleet import Sighted
 from shared.domain.ids import ScaleSetId, VmId
 from shared.domain.money import Offer, Rates
 from shared.domain.observations import Gone, Observation
@@ -79,6 +80,17 @@ class VmSource(Protocol):
         ...
 
 
+class Fleet(Protocol):
+    """Where all VMs of a subscription are looked at together: ARM's lists."""
+
+    def sight(self, subscription: str) -> AsyncIterator[Sighted]:
+        """All VMs of a subscription, some at a time; each once, but for those that come and go meanwhile.
+
+        Raises `NotNow`, `Refused` or `Malformed` in between: then the rest was not covered.
+        """
+        ...
+
+
 class Deallocator(Protocol):
     """Where VMs are deallocated: ARM."""
 
@@ -108,6 +120,39 @@ class Change:
     transition: Transition | None = None
     episodes: tuple[Episode, ...] = ()
     entries: tuple[Entry, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What a sweep has to know of a record."""
+
+    fingerprint: str
+    """Of the look that the record is from, see `shared.domain.fleet`; empty if it has none."""
+    due_at: datetime | None
+    """When the VM has to be looked at next, whatever is seen."""
+    deleted: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Coverage:
+    """What a sweep of a subscription came to."""
+
+    subscription: str
+    began_at: datetime
+    ended_at: datetime
+    vms: int
+    """VMs that Azure showed."""
+    changed: int
+    """Records that were written."""
+    gone: int
+    """VMs that were known, and that Azure no longer knows."""
+    faults: tuple[str, ...] = ()
+    """What was not covered, and why: at most a few, in words."""
+    fault_count: int = 0
+    complete: bool = True
+    """Whether all of it was seen: the lists came to their end."""
+    policy: str = ""
+    """Fingerprint of the policy by which all VMs were last judged, whatever they looked like; empty: by none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,6 +189,17 @@ class History:
     entries: tuple[Entry, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class Forgotten:
+    """What came of looking through a part of what a ledger holds."""
+
+    seen: int
+    """How many transitions, episodes and entries were looked at."""
+    removed: int
+    finished: bool
+    """Whether the last of the subscription was reached: the next time begins with the first."""
+
+
 class Ledger(Protocol):
     """Where records, transitions and episodes live. All may raise `NotNow`, `Refused` or `Damaged`."""
 
@@ -168,6 +224,41 @@ class Ledger(Protocol):
 
     async def history(self, vm: VmId, limit: int) -> History:
         """The latest `limit` transitions, episodes and entries of one VM."""
+        ...
+
+    async def known(self, subscription: str) -> dict[VmId, Known]:
+        """What is known of every VM of a subscription, in short; a row that is damaged, as one without a look."""
+        ...
+
+    async def save_all(self, changes: Sequence[tuple[Change, Stored | None]]) -> list[PortError | None]:
+        """Save changes of VMs of one subscription, each as `save` does, many at a time; what kept each from it.
+
+        None: it was saved. `Conflict`: somebody else saved that record first. `Refused`: that one cannot be written as
+        it is. What keeps all of them from being saved is raised; some may have been saved by then.
+        """
+        ...
+
+    async def plan_sweep(self, subscription: str, now: datetime) -> tuple[datetime, bool]:
+        """When the next sweep that events ask for is due (see `shared.domain.budget`), and whether it is new.
+
+        If it is new, the caller is to ask for it: however many instances plan, for one of them it is.
+        """
+        ...
+
+    async def keep_coverage(self, coverage: Coverage) -> None:
+        """Keep what the latest sweep of a subscription came to."""
+        ...
+
+    async def coverage(self, subscriptions: Sequence[str]) -> dict[str, Coverage]:
+        """What the latest sweeps came to; a subscription of which nothing is known, or can be read, is missing."""
+        ...
+
+    async def forget(self, subscription: str, before: datetime, most: int) -> Forgotten:
+        """Remove what is from before a time, of at most so many transitions, episodes and entries of a subscription.
+
+        It goes on where it stopped the last time. Transitions and episodes are looked at by the look that saw them
+        first, episodes by their end as well: one that lasts stays, and so does every record.
+        """
         ...
 
     async def draw(self, now: datetime, most: int) -> datetime | None:
@@ -206,8 +297,18 @@ class Attempt:
     """With the VM, the name of the deallocation."""
 
 
+@dataclass(frozen=True, slots=True)
+class Sweep:
+    """A sweep of a subscription that was asked for: what travels on the queue `sweeps`."""
+
+    subscription: str
+    asked_at: datetime
+    again: bool = False
+    """Whether it was put off: then one that began after `asked_at` makes it needless, however far that one got."""
+
+
 class Queue[Message](Protocol):
-    """A queue that a function is triggered by: `looks` of `Look`, `deallocations` of `Attempt`."""
+    """A queue that a function is triggered by: `looks` of `Look`, `deallocations` of `Attempt`, `sweeps` of `Sweep`."""
 
     async def put(self, message: Message, delay: timedelta) -> None:
         """Ask for it after `delay` (not before; a delay longer than the queue can hold comes early)."""

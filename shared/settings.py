@@ -1,18 +1,25 @@
 """Settings: read once, from a mapping, by name when missing or malformed."""
 
 import difflib
+import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Any
 from urllib.parse import urlsplit
 
-from shared.domain.durations import parse_duration
+from shared.domain.durations import parse_duration, words
 from shared.domain.ids import parse_subscription
 from shared.domain.malformed import Malformed, shown
 from shared.domain.policy import Channel, Mode, Policy
 
 STORAGE = "AzureWebJobsStorage"
+INSIGHTS = "APPLICATIONINSIGHTS_CONNECTION_STRING"
 PUBLIC_ARM = "https://management.azure.com"
+LEAST_RETENTION = timedelta(days=1)
+"""Less would remove what decisions of the day still add to."""
+EVERY_QUARTER = "0 */15 * * * *"
+_FIELD = re.compile(r"[0-9*/,\-A-Za-z]{1,60}")
 HIGHEST_CAP = 1000
 """The most deallocations an hour: who needs more wants something else than a safety net."""
 PUBLIC_PRICES = "https://prices.azure.com"
@@ -50,12 +57,18 @@ class Settings:
     """The Event Grid custom topic that notices go to; None: to none."""
     webhook_url: str | None = field(repr=False)
     """The webhook that notices for people go to. Who knows it can post there: it is a secret."""
+    sweep_schedule: str
+    """When all VMs are observed, in NCRONTAB."""
+    retention: timedelta
+    """How long transitions, episodes after their end, and log entries are kept."""
     currency: str
     """What costs are shown in, by its ISO 4217 code."""
     prices_endpoint: str
     """The Retail Prices API; the simulated Azure has another."""
     keep_caller_name: bool
     """Whether the name of who called ARM is kept, which is personal data; its object id always is."""
+    insights: str | None = field(repr=False)
+    """The connection string of the Application Insights that metrics go to; None: to none."""
     unknown: tuple[str, ...]
     """Remarks on `STOPGAP_` variables that are none of ours: perhaps a slip of the pen."""
 
@@ -79,11 +92,20 @@ class Settings:
             arm_endpoint=_read(env, "STOPGAP_ARM_ENDPOINT", PUBLIC_ARM),
             topic_endpoint=topic,
             webhook_url=webhook,
+            sweep_schedule=cls.sweep_schedule_of(env),
+            retention=_read(env, "STOPGAP_RETENTION", timedelta(days=400)),
             currency=_read(env, "STOPGAP_CURRENCY", "USD"),
             prices_endpoint=_read(env, "STOPGAP_PRICES_ENDPOINT", PUBLIC_PRICES),
             keep_caller_name=_read(env, "STOPGAP_KEEP_CALLER", False),
+            insights=env.get(INSIGHTS, "").strip() or None,
             unknown=tuple(_unknown(env)),
         )
+
+    @staticmethod
+    def sweep_schedule_of(env: Mapping[str, str]) -> str:
+        """The schedule alone, which the timer's binding needs; `SettingError` when it is none."""
+        schedule: str = _read(env, "STOPGAP_SWEEP_SCHEDULE", EVERY_QUARTER)
+        return schedule
 
 
 def _subscriptions(text: str) -> tuple[str, ...]:
@@ -108,6 +130,26 @@ def _yes_or_no(text: str) -> bool:
             return False
         case _:
             raise Malformed(f"expected true or false, got {shown(text)}")
+
+
+def _schedule(text: str) -> str:
+    """Six fields of NCRONTAB; what is in them only the platform knows for sure."""
+    fields = text.split()
+    if len(fields) != len(["second", "minute", "hour", "day", "month", "weekday"]) or not all(
+        map(_FIELD.fullmatch, fields)
+    ):
+        raise Malformed(
+            "expected six fields, second minute hour day month weekday, such as '0 */15 * * * *' for every 15 minutes, "
+            f"got {shown(text)}"
+        )
+    return " ".join(fields)
+
+
+def _retention(text: str) -> timedelta:
+    duration = parse_duration(text)
+    if duration < LEAST_RETENTION:
+        raise Malformed(f"expected at least {words(LEAST_RETENTION)}, got {shown(text)}")
+    return duration
 
 
 def _cap(text: str) -> int:
@@ -170,6 +212,8 @@ VARIABLES: Mapping[str, Callable[[str], object]] = {
     "STOPGAP_WARNING": parse_duration,
     "STOPGAP_ALLOW_DEALLOCATE": _yes_or_no,
     "STOPGAP_MAX_DEALLOCATIONS_PER_HOUR": _cap,
+    "STOPGAP_SWEEP_SCHEDULE": _schedule,
+    "STOPGAP_RETENTION": _retention,
     "STOPGAP_KEEP_CALLER": _yes_or_no,
     "STOPGAP_ARM_ENDPOINT": endpoint,
     "STOPGAP_TOPIC_ENDPOINT": endpoint,

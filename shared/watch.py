@@ -8,13 +8,16 @@ import logging
 from collections import Counter
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from enum import StrEnum
 from itertools import batched
 
+from shared import measures, metrics
+from shared.budgets import Budgets
 from shared.costs import Costs
 from shared.domain.actions import Entry
 from shared.domain.decision import Deallocate, Decision, LookAgain, Send, decide
+from shared.domain.fleet import fingerprint_of
 from shared.domain.ids import ScaleSetId, VmId
 from shared.domain.malformed import Malformed
 from shared.domain.money import Cost
@@ -23,13 +26,16 @@ from shared.domain.noticing import mark_failed, mark_sent
 from shared.domain.observations import Gone, Observation
 from shared.domain.policy import Channel, Policy
 from shared.domain.records import Notice, Record
+from shared.domain.settling import covers
 from shared.domain.signals import Event, Signal, read_event, read_scale_set_event
 from shared.domain.telling import Telling
+from shared.measures import Why
 from shared.ports import (
     Attempt,
     Change,
     Clock,
     Conflict,
+    Known,
     Ledger,
     Look,
     Notices,
@@ -38,6 +44,8 @@ from shared.ports import (
     Queue,
     Refused,
     Stored,
+    Sweep,
+    Throttled,
     VmSource,
 )
 
@@ -49,8 +57,14 @@ SAVES = 20
 AT_ONCE = 50
 """How many messages are put into a queue at once."""
 
+TOGETHER = 100
+"""How many VMs of a sweep are taken in together: as many records fit into one transaction."""
+
 SOON = timedelta(minutes=1)
 """How long a look is put off that Azure cannot answer now, unless it says itself."""
+
+AFTER_A_SWEEP = timedelta(minutes=1)
+"""How long a look is put off that is left to a sweep."""
 
 LATER = timedelta(minutes=10)
 """How long a look is put off that Azure refuses, or answers in a way that nobody expects: until somebody mends it."""
@@ -68,6 +82,9 @@ class Outcome(StrEnum):
     PUT_OFF = "put_off"
     SENT = "deallocation_sent"
     NOT_SENT = "deallocation_not_sent"
+    SWEPT = "swept"
+    COVERED = "covered"
+    LEFT_TO_A_SWEEP = "left_to_a_sweep"
 
 
 @dataclass(slots=True)
@@ -78,18 +95,23 @@ class Watch:
     ledger: Ledger
     looks: Queue[Look]
     deallocations: Queue[Attempt]
+    sweeps: Queue[Sweep]
     notices: Mapping[Channel, Notices]
     costs: Costs
     policy: Policy
     subscriptions: frozenset[str]
     now: Clock
+    budgets: Budgets
     keep_caller_name: bool = False
     counts: Counter[str] = field(default_factory=Counter)
     """How often what came of an event or look, in this process."""
+    _planned: dict[str, datetime] = field(default_factory=dict)
+    """When the next sweep of a subscription is due that is known to be asked for."""
 
     async def event(self, event: Event) -> Outcome:
         """Take in an event: look at the VM it names. `Malformed` when it is none; port errors propagate."""
         signal = read_event(event, keep_name=self.keep_caller_name)
+        measures.delivered(signal)
         scale_set = None if signal else read_scale_set_event(event)
         if scale_set and scale_set.subscription in self.subscriptions:
             return await self._scale_set(scale_set, event)
@@ -97,8 +119,7 @@ class Watch:
             return self.came(Outcome.NOT_A_VM, event=event.type, subject=event.subject)
         if signal.vm.subscription not in self.subscriptions:
             return self.came(Outcome.NOT_WATCHED, event=event.type, subject=event.subject)
-        decision = await self.observe(signal.vm, signal)
-        return self._decided(signal.vm, decision, event=event.type, operation=signal.cause.operation)
+        return await self._signal(signal, event=event.type, operation=signal.cause.operation)
 
     async def look_again(self, look: Look, attempt: int) -> Outcome:
         """Do a look that was asked for earlier.
@@ -116,14 +137,58 @@ class Watch:
             due = stored.record.look_at if stored else look.at
             if due is None or due > look.at:
                 return self.came(Outcome.SUPERSEDED, vm=look.vm)
+        if not self.budgets.may_look(look.vm.subscription):
+            return await self._left_to_a_sweep(look, attempt)
         try:
             decision = await self.observe(look.vm)
         except NotNow as fault:
+            self._heed(look.vm.subscription, fault)
             return await self._put_off(look, attempt, fault.retry_after or SOON, fault)
         except (Refused, Malformed) as fault:
             log.error("%s", fault)  # noqa: TRY400 - a line that names the fault is what an operator needs
             return await self._put_off(look, attempt, LATER, fault)
         return self._decided(look.vm, decision, queued_for=look.at.isoformat())
+
+    async def _signal(self, signal: Signal, **told: object) -> Outcome:
+        """Take in a signal: with a look at its VM, unless that was had since, or too much is asked of ARM already."""
+        vm = signal.vm
+        stored = await self.ledger.latest(vm)
+        if stored and covers(stored.record, signal):
+            decision = await self.take_in(vm, None, signal, stored=stored)
+            return self.came(Outcome.COVERED, vm=vm, reason=decision.reason, **told)
+        if self.budgets.may_look(vm.subscription):
+            try:
+                seen = await self.vms.look(vm)
+            except Throttled as fault:
+                self._heed(vm.subscription, fault)
+            else:
+                return self._decided(vm, await self.take_in(vm, seen, signal, stored=stored), **told)
+        await self.ask_sweep(vm.subscription)
+        if stored:
+            # What the signal tells is kept; the look that it asks for is the sweep.
+            await self.take_in(vm, None, signal, stored=stored, act=False)
+        return self.came(Outcome.LEFT_TO_A_SWEEP, vm=vm, **told)
+
+    async def ask_sweep(self, subscription: str) -> None:
+        """Have one sweep of a subscription, soon, however many ask: who asks before it is due is covered by it."""
+        now = self.now()
+        planned_at = self._planned.get(subscription)
+        if planned_at and now < planned_at:
+            return
+        due_at, ours = await self.ledger.plan_sweep(subscription, now)
+        if ours:
+            await self.sweeps.put(Sweep(subscription, now), due_at - now)
+        self._planned[subscription] = due_at
+
+    async def _left_to_a_sweep(self, look: Look, attempt: int) -> Outcome:
+        """A look that is left to a sweep comes again after it, and is superseded then if the sweep saw to it."""
+        await self.ask_sweep(look.vm.subscription)
+        await self.looks.put(replace(look, anyway=look.anyway or attempt > 1), AFTER_A_SWEEP)
+        return self.came(Outcome.LEFT_TO_A_SWEEP, vm=look.vm)
+
+    def _heed(self, subscription: str, fault: NotNow) -> None:
+        if isinstance(fault, Throttled):
+            self.budgets.throttled(subscription, fault.retry_after)
 
     async def _scale_set(self, scale_set: ScaleSetId, event: Event) -> Outcome:
         """An event about a whole set names no instance: ask for a look at each that is known."""
@@ -150,22 +215,90 @@ class Watch:
         seen: Observation | Gone | None,
         signal: Signal | None = None,
         news: News | None = None,
+        *,
+        stored: Stored | None = None,
+        act: bool = True,
     ) -> Decision:
-        """Decide on a look, a signal and what else is new, save what changed, act."""
+        """Decide on a look, a signal and what else is new, save what changed, act.
+
+        Args:
+            vm: Whose.
+            seen: The look; None: there was none.
+            signal: The event, if there was one.
+            news: What a person asks for, or what came of asking Azure.
+            stored: The record, where it has just been read.
+            act: Whether to do what follows.
+        """
         for _ in range(SAVES):
-            stored = await self.ledger.latest(vm)
+            stored = stored or await self.ledger.latest(vm)
             record = stored.record if stored else None
             decision = decide(record, seen, signal, self.policy, self.now(), news)
             if decision.changed and decision.record:
-                change = Change(decision.record, decision.transition, decision.episodes, decision.entries)
                 try:
-                    await self.ledger.save(change, stored)
+                    await self.ledger.save(_change(decision), stored)
                 except Conflict:
+                    stored = None
                     continue
                 self.tell(decision.entries)
-            await self._act(vm, decision)
+            measures.decided(measures.why(signal, news), record, seen, decision, self.now())
+            if act:
+                await self._act(vm, decision)
             return decision
         raise Conflict(f"{vm}: saved by others {SAVES} times while this look was being decided")
+
+    async def take_in_all(self, seen: Sequence[Observation], known: Mapping[VmId, Known | None]) -> "Taken":
+        """Decide on looks at many VMs of one subscription, save what changed in batches, act.
+
+        One VM's failure stops no other.
+
+        Args:
+            seen: The looks.
+            known: What was known of each of them a moment ago; None: nothing.
+        """
+        changed, failures = 0, dict[VmId, Exception]()
+        for some in batched(seen, TOGETHER, strict=False):
+            taken = await self._take_in_some({look.vm: look for look in some}, known)
+            changed += taken.changed
+            failures |= taken.failures
+        return Taken(changed, failures)
+
+    async def _take_in_some(
+        self, looks: Mapping[VmId, Observation], known: Mapping[VmId, Known | None]
+    ) -> "Taken":
+        before = await _each({vm: self._latest(vm, known[vm]) for vm in looks})
+        decided, changes = dict[VmId, Decision](), dict[VmId, tuple[Change, Stored | None]]()
+        for vm, stored in before.done.items():
+            decided[vm] = decision = decide(
+                stored.record if stored else None, looks[vm], None, self.policy, self.now()
+            )
+            if decision.changed or _is_outdated(known[vm], stored):
+                changes[vm] = (_change(decision), stored)
+        kept = dict(zip(changes, await self.ledger.save_all(list(changes.values())), strict=True))
+        failures, works = dict(before.failed), dict[VmId, Coroutine[None, None, Decision]]()
+        for vm, decision in decided.items():
+            match kept.get(vm):
+                case None:
+                    stored = before.done[vm]
+                    measures.decided(
+                        Why.SWEEP, stored.record if stored else None, looks[vm], decision, self.now()
+                    )
+                    works[vm] = self._taken(vm, decision)
+                case Conflict():
+                    # Somebody else saved it first: the way of a single look.
+                    works[vm] = self.take_in(vm, looks[vm])
+                case fault:
+                    failures[vm] = fault
+        acted = await _each(works)
+        return Taken(sum(decision.changed for decision in acted.done.values()), failures | acted.failed)
+
+    async def _latest(self, vm: VmId, known: Known | None) -> Stored | None:
+        return await self.ledger.latest(vm) if known else None
+
+    async def _taken(self, vm: VmId, decision: Decision) -> Decision:
+        """Do what follows from a decision that is saved."""
+        self.tell(decision.entries)
+        await self._act(vm, decision)
+        return decision
 
     async def amend(self, vm: VmId, change: Callable[[Record], Change | None]) -> Stored | None:
         """Save a change of the record, made again as often as somebody else saves it first.
@@ -192,6 +325,7 @@ class Watch:
 
     def tell(self, entries: Sequence[Entry]) -> None:
         """Log and count what was added to the log of a VM's actions."""
+        measures.logged(entries)
         for entry in entries:
             self.counts[entry.what] += 1
             if entry.rule:
@@ -238,9 +372,11 @@ class Watch:
         except (PortError, Malformed) as fault:
             again = f"tried again at {notice.try_at.isoformat()}"
             log.warning("%s notice not sent, %s: %s", notice.channel, again, fault)
+            metrics.NOTICES.add(channel=notice.channel, outcome="failed")
             text = str(fault)
             await self.amend(vm, lambda now: _if_new(now, mark_failed(now, notice, text)))
             return
+        metrics.NOTICES.add(channel=notice.channel, outcome="sent")
         saved = await self.amend(vm, lambda now: _if_new(now, mark_sent(now, notice, self.now())))
         if saved and saved.record.look_at:
             await self._ask(Look(vm, saved.record.look_at))
@@ -252,8 +388,48 @@ class Watch:
     def came(self, outcome: Outcome, **told: object) -> Outcome:
         """Log and count what came of something."""
         self.counts[outcome] += 1
+        metrics.OUTCOMES.add(outcome=outcome)
         log.info("%s %s", outcome, _fields(told))
         return outcome
+
+
+def _is_outdated(known: Known | None, stored: Stored | None) -> bool:
+    """Whether a row's fingerprint is not its record's: an older version wrote it, and it would be news for ever."""
+    return bool(known and stored and known.fingerprint != fingerprint_of(stored.record))
+
+
+def _change(decision: Decision) -> Change:
+    """What is written of a decision on a VM that is, or was, there."""
+    assert decision.record  # noqa: S101 - see above
+    return Change(decision.record, decision.transition, decision.episodes, decision.entries)
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """What came of taking in many looks."""
+
+    changed: int
+    failures: dict[VmId, Exception]
+
+
+@dataclass(frozen=True, slots=True)
+class _Each[Result]:
+    done: dict[VmId, Result]
+    failed: dict[VmId, Exception]
+
+
+async def _each[Result](works: Mapping[VmId, Coroutine[None, None, Result]]) -> _Each[Result]:
+    """All together; what came of each, and what failed."""
+    found = dict(zip(works, await asyncio.gather(*works.values(), return_exceptions=True), strict=True))
+    done, failed = dict[VmId, Result](), dict[VmId, Exception]()
+    for vm, each in found.items():
+        if isinstance(each, Exception):
+            failed[vm] = each
+        elif isinstance(each, BaseException):
+            raise each
+        else:
+            done[vm] = each
+    return _Each(done, failed)
 
 
 async def _at_once(works: Sequence[Coroutine[None, None, None]]) -> None:

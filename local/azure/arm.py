@@ -1,7 +1,8 @@
 """The door of ARM: what every request meets, whatever it asks for.
 
-In this order: faults to order, the api-version, the subscription, the token bucket, the caller's permission, locks,
-the route's own answer. Every request is logged, every answer to a known subscription carries the rate-limit headers.
+In this order: faults to order, the api-version, the subscription, ARM's token bucket, the caller's permission, locks,
+Compute's token buckets, the route's own answer. Every request is logged. Every request to a known subscription draws
+on ARM's bucket, whatever comes of it, and every answer says what is left there.
 """
 
 import re
@@ -20,21 +21,11 @@ from local.azure.inventory import Inventory
 from local.azure.locks import Locks
 from local.azure.model import Condition
 from local.azure.permissions import Permissions
-from local.azure.routing import Route, resource_of
-from local.azure.throttling import TokenBuckets, kind_of
+from local.azure.routing import Route, refusal, resource_of
+from local.azure.throttling import POLICIES, ComputeBuckets, TokenBuckets, kind_of, remaining
 
 DROPPED = 0
 _SUBSCRIPTION = re.compile(r"/subscriptions/([^/]+)/?.*", re.IGNORECASE)
-# The counts of the recorded response: Compute's own limits are not enforced, so they never move.
-_LOW_COST = "Microsoft.Compute/LowCostGet3Min;3999,Microsoft.Compute/LowCostGet30Min;31999"
-_HIGH_COST = "Microsoft.Compute/HighCostGet3Min;719,Microsoft.Compute/HighCostGet30Min;3599"
-_REMAINING: Mapping[str, str] = {
-    "get": _LOW_COST,
-    "instanceView": _LOW_COST,
-    "list": _HIGH_COST,
-    "listAll": _HIGH_COST,
-    "listStatus": _HIGH_COST,
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,9 +35,9 @@ class LoggedRequest:
     at: datetime
     operation: str
     """The route's name: get, instanceView, list, listAll, listStatus (statusOnly=true), put, patch, delete, start,
-    powerOff and so on of VMs; `instance.get` and so on of instances of Uniform scale sets; `scaleSet.list` of these,
-    `scaleSet.powerOff` and so on of a set as a whole; operation (polling), permissions, systemTopics,
-    eventSubscriptions, or unknown."""
+    powerOff and so on of VMs; `instance.get` and so on of instances of Uniform scale sets, `scaleSet.list` of these;
+    `scaleSet.listAll` and `scaleSet.listInGroup` of the sets, `scaleSet.powerOff` and so on of a set as a whole;
+    operation (polling), permissions, systemTopics, eventSubscriptions, or unknown."""
     method: str
     path: str
     query: Mapping[str, str]
@@ -66,16 +57,27 @@ class Arm:
     """Asked in this order."""
     clock: Callable[[], datetime]
     enforce_limits: bool
+    """Whether it answers 429 when ARM's bucket is empty."""
+    enforce_compute_limits: bool
+    """Whether it answers 429 when one of Compute's buckets is."""
     permissions: Permissions
     faults: Faults = field(default_factory=Faults)
     locks: Locks = field(default_factory=Locks)
     interposition: Interposition = field(default_factory=Interposition)
     buckets: TokenBuckets = field(default_factory=TokenBuckets)
+    compute_buckets: ComputeBuckets = field(default_factory=ComputeBuckets)
     requests: list[LoggedRequest] = field(default_factory=list)
 
     def counts(self) -> Counter[str]:
         """How many requests there were of each operation."""
         return Counter(request.operation for request in self.requests)
+
+    def statuses(self) -> dict[str, Counter[int]]:
+        """How many requests there were of each operation, by the status of the answer."""
+        found: dict[str, Counter[int]] = {}
+        for request in self.requests:
+            found.setdefault(request.operation, Counter())[request.status] += 1
+        return found
 
     def reset(self) -> None:
         """Forget requests, faults, locks and what was interposed, permit everything, and fill the buckets.
@@ -87,6 +89,7 @@ class Arm:
         self.locks.in_force.clear()
         self.permissions.permit(("*",))
         self.buckets.buckets.clear()
+        self.compute_buckets.buckets.clear()
         self.interposition.callbacks.clear()
         self.interposition.raise_failures()
 
@@ -127,33 +130,36 @@ class Arm:
         self, request: web.Request, route: Route | None, match: re.Match[str] | None
     ) -> web.Response | None:
         """The answer; None to drop the connection."""
+        left = self._draw(request)
         fault = self.faults.take(request.method, request.path)
         if fault is None:
-            return await self._answer(request, route, match)
-        if fault.kind == "lost":
-            await self._answer(request, route, match)
-        return fault.response(request.method, request.path, self.clock())
+            response: web.Response | None = await self._answer(request, route, match, left)
+        else:
+            if fault.kind == "lost":
+                await self._answer(request, route, match, left)
+            response = fault.response(request.method, request.path, self.clock())
+        if response is not None and self._subscription(request) is not None:
+            kind = kind_of(request.method)
+            response.headers[f"x-ms-ratelimit-remaining-subscription-{kind}"] = str(left or 0)
+            response.headers["Cache-Control"] = "no-cache"
+        return response
 
     async def _answer(
-        self, request: web.Request, route: Route | None, match: re.Match[str] | None
+        self, request: web.Request, route: Route | None, match: re.Match[str] | None, left: int | None
     ) -> web.Response:
+        headers: dict[str, str] = {}
         try:
-            headers = self._admit(request)
-        except ArmError as error:
-            return _refusal(error, self._retry_after(request) if error.status == 429 else {})
-        try:
+            self._admit(request, left)
             if route is None or match is None:
                 raise errors.no_route(request.method, request.path)
             if route.action is not None and not self.permissions.grant(route.action):
                 raise errors.not_authorized(route.action, resource_of(request.method, request.path))
             self.locks.check(request.method, request.path)
+            headers = self._draw_on_compute(_name(route, request), match, request.path)
             response = await route.answer(request, match)
         except ArmError as error:
-            response = _refusal(error, {})
+            response = refusal(error)
         response.headers.update(headers)
-        name = _name(route, request)
-        if name in _REMAINING and response.status == 200:
-            response.headers["x-ms-ratelimit-remaining-resource"] = _REMAINING[name]
         return response
 
     def _condition(self, vm_id: str | None) -> Condition | None:
@@ -167,27 +173,41 @@ class Arm:
                 return route, match
         return None, None
 
-    def _admit(self, request: web.Request) -> dict[str, str]:
-        """The rate-limit headers of a request that may go on. Raises ArmError for one that may not."""
-        subscription = _subscription(request)
+    def _draw(self, request: web.Request) -> int | None:
+        """Draw on ARM's bucket; what is left in it, or None if it was empty, or is none's."""
+        subscription = self._subscription(request)
+        if subscription is None:
+            return None
+        return self.buckets.draw(subscription, kind_of(request.method), self.clock())
+
+    def _admit(self, request: web.Request, left: int | None) -> None:
+        """Raise ArmError for a request that may not go on."""
         if "api-version" not in request.query:
             raise errors.missing_api_version()
-        if subscription.lower() not in self.inventory.subscriptions:
-            raise errors.no_subscription(subscription)
-        kind = kind_of(request.method)
-        left = self.buckets.draw(subscription, kind, self.clock())
+        subscription = self._subscription(request)
+        if subscription is None:
+            raise errors.no_subscription(_subscription(request))
         if left is None and self.enforce_limits:
-            seconds = self.buckets.seconds_until_next(subscription, kind)
+            kind = kind_of(request.method)
+            seconds = self.buckets.seconds_until_next(subscription, kind, self.clock())
             raise errors.subscription_throttled(subscription, kind.removesuffix("s"), seconds)
-        return {f"x-ms-ratelimit-remaining-subscription-{kind}": str(left or 0), "Cache-Control": "no-cache"}
 
-    def _retry_after(self, request: web.Request) -> dict[str, str]:
-        kind = kind_of(request.method)
-        seconds = self.buckets.seconds_until_next(_subscription(request), kind)
-        return {
-            "Retry-After": str(seconds),
-            f"x-ms-ratelimit-remaining-subscription-{kind}": "0",
-        }
+    def _draw_on_compute(self, operation: str, match: re.Match[str], path: str) -> dict[str, str]:
+        """Draw on Compute's buckets; the header that tells of them. Raises ArmError (429) if that may not be."""
+        policy = POLICIES.get(operation)
+        if policy is None:
+            return {}
+        parts = match.groupdict()
+        resource = parts.get("vm") or parts.get("id") or path
+        left, refused = self.compute_buckets.draw(policy, parts["subscription"], resource, self.clock())
+        if refused is not None and self.enforce_compute_limits:
+            raise refused
+        return {errors.REMAINING_RESOURCE: remaining(left)}
+
+    def _subscription(self, request: web.Request) -> str | None:
+        """The subscription that a request is about; None if there is none of that id."""
+        named = _subscription(request)
+        return named if named.lower() in self.inventory.subscriptions else None
 
 
 def _name(route: Route | None, request: web.Request) -> str:
@@ -205,7 +225,3 @@ def _vm_id(match: re.Match[str] | None) -> str | None:
 def _subscription(request: web.Request) -> str:
     match = _SUBSCRIPTION.fullmatch(request.path)
     return "" if match is None else match[1]
-
-
-def _refusal(error: ArmError, headers: Mapping[str, str]) -> web.Response:
-    return web.json_response(error.body(), status=error.status, headers=headers)

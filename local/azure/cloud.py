@@ -6,10 +6,13 @@ from datetime import datetime, timedelta
 from typing import Any, Literal, Unpack
 
 from local.azure.arm import Arm
+from local.azure.burst import Burst, BurstOptions, BurstSettings, plan
+from local.azure.clock import Clock
 from local.azure.compute import Compute
 from local.azure.delivery import EventDelivery
 from local.azure.endpoint import EndpointMode
 from local.azure.event_subscriptions import EventSubscription, advanced_filter
+from local.azure.fleet import fleet
 from local.azure.handshake import Schema
 from local.azure.life import Operation
 from local.azure.long_running import LongRunning
@@ -36,17 +39,18 @@ class Cloud(Verbs, Steering):
 
     def __init__(self, settings: CloudSettings) -> None:
         self.settings = settings
-        self.delivery = EventDelivery(settings.delivery, settings.clock)
+        self.clock = Clock(settings.clock)
+        self.delivery = EventDelivery(settings.delivery, self.clock)
         self.compute = Compute(
-            clock=settings.clock,
+            clock=self.clock,
             duration=self._duration,
             publish=self.delivery.publish,
             chance=self.delivery.chance,
             subscriptions=self._first_subscriptions(),
         )
         long_running = LongRunning(self.compute.operations, settings.poll_after_seconds)
-        vms = VmRoutes(compute=self.compute, long_running=long_running, page_size=settings.page_size)
-        sets = ScaleSetRoutes(compute=self.compute, long_running=long_running, page_size=settings.page_size)
+        vms = VmRoutes(compute=self.compute, long_running=long_running, page_size=self._page_size)
+        sets = ScaleSetRoutes(compute=self.compute, long_running=long_running, page_size=self._page_size)
         permissions = Permissions()
         topics = SystemTopics(
             event_subscriptions=self.delivery.subscriptions, max_attempts=settings.delivery.max_attempts
@@ -56,11 +60,12 @@ class Cloud(Verbs, Steering):
             inventory=self.compute,
             routes=tuple(row for part in parts for row in part.routes()),
             permissions=permissions,
-            clock=settings.clock,
+            clock=self.clock,
             enforce_limits=settings.enforce_limits,
+            enforce_compute_limits=settings.enforce_compute_limits,
         )
         self.topic = CustomTopic(slow_seconds=settings.slow_seconds)
-        self.webhook = WebhookInbox(slow_seconds=settings.slow_seconds, clock=settings.clock)
+        self.webhook = WebhookInbox(slow_seconds=settings.slow_seconds, clock=self.clock)
         self.prices = RetailPrices(slow_seconds=settings.slow_seconds)
 
     # What exists already
@@ -84,6 +89,26 @@ class Cloud(Verbs, Steering):
         if spec.key in self.compute.vms:
             raise ValueError(f"VM {spec.id} exists already")
         return self.compute.add(spec, power, since).spec.id
+
+    def add_fleet(
+        self, subscription: str, count: int, *, first: int = 1, since: datetime | None = None
+    ) -> list[str]:
+        """Many VMs that exist already: of several kinds and in several states, the same every time. No event.
+
+        Args:
+            subscription: Where.
+            count: How many; 50,000 take a second.
+            first: The number of the first, from which its name, its kind and its state follow.
+            since: Since when they are in their states (default now).
+
+        Returns:
+            Their ids. Raises ValueError if one of them exists.
+        """
+        vms = list(fleet(subscription, count, first))
+        taken = next((spec.id for spec, _ in vms if spec.key in self.compute.vms), None)
+        if taken is not None:
+            raise ValueError(f"VM {taken} exists already")
+        return [self.compute.add(spec, power, since).spec.id for spec, power in vms]
 
     def add_scale_set(
         self,
@@ -111,6 +136,10 @@ class Cloud(Verbs, Steering):
             self.compute.add(scale_set.instance(number), power, since).spec.id for number in range(instances)
         ]
 
+    def remove_scale_set(self, set_id: str) -> None:
+        """Let a scale set and all its VMs be gone. No event. Raises ArmError if there is none."""
+        self.compute.remove_scale_set(self.compute.scale_set(set_id))
+
     def set_operation_seconds(self, seconds: float | None) -> None:
         """How long operations that begin from now on take: 0 is a turn of the event loop for each step.
 
@@ -121,6 +150,40 @@ class Cloud(Verbs, Steering):
                 f"operation seconds are {seconds}; expected 0, more, or null for as in real life"
             )
         self.settings = replace(self.settings, operation_seconds=seconds)
+
+    def set_page_size(self, rows: int) -> None:
+        """How many rows a page of a list holds from now on. Raises ValueError for less than 1."""
+        if rows < 1:
+            raise ValueError(f"page size is {rows}; expected 1 or more")
+        self.settings = replace(self.settings, page_size=rows)
+
+    # Bursts
+
+    def burst(
+        self,
+        vm_ids: Collection[str] | None = None,
+        *,
+        begins_at: datetime | None = None,
+        **options: Unpack[BurstOptions],
+    ) -> Burst:
+        """Many operations on many VMs, which happen when the burst is run or played: see `Burst`.
+
+        Args:
+            vm_ids: Of which VMs; None for all that exist.
+            begins_at: When it begins (default now).
+            options: The fields of `BurstSettings`.
+
+        Raises ArmError for a VM that does not exist, ValueError if nothing can happen to any.
+        """
+        settings = BurstSettings(**options)
+        vms = list(self.compute.vms.values()) if vm_ids is None else [self.vm(each) for each in vm_ids]
+        return Burst(
+            compute=self.compute,
+            clock=self.clock,
+            settings=settings,
+            plan=plan(vms, settings),
+            begins_at=begins_at or self.clock(),
+        )
 
     # Broken answers
 
@@ -221,9 +284,13 @@ class Cloud(Verbs, Steering):
         """Every scale set that exists, by lower-case id."""
         return self.compute.scale_sets
 
+    def powers(self) -> dict[str, str | None]:
+        """The power state of every VM, by lower-case id; None while it has no place on a host yet."""
+        return {key: vm.condition.power for key, vm in self.compute.vms.items()}
+
     def left_stopped(self, grace: timedelta) -> set[str]:
         """Lower-case ids of the VMs that are settled at Stopped and have been for longer than grace."""
-        now = self.settings.clock()
+        now = self.clock()
         return {key for key, vm in self.compute.vms.items() if vm.is_left_stopped(grace, now)}
 
     @staticmethod
@@ -250,6 +317,9 @@ class Cloud(Verbs, Steering):
 
     def _first_subscriptions(self) -> set[str]:
         return {subscription.lower() for subscription in self.settings.subscriptions}
+
+    def _page_size(self) -> int:
+        return self.settings.page_size
 
     def _duration(self, operation: Operation) -> float:
         seconds = self.settings.operation_seconds

@@ -8,19 +8,8 @@ import sys
 
 from local.azure.cloud import Cloud
 from local.azure.handshake import HandshakeError
-from local.azure.model import VmOptions
 from local.azure.server import SimulatedAzure
 from local.azure.settings import DEFAULT_SUBSCRIPTION
-
-_GROUPS = ("rg-shop", "rg-data", "rg-build", "rg-lab")
-_KINDS: tuple[VmOptions, ...] = (
-    {"size": "Standard_D2s_v5", "os_type": "Linux", "tags": {"owner": "ada@example.com"}},
-    {"size": "Standard_D4s_v5", "os_type": "Windows", "tags": {"owner": "grace@example.com"}},
-    {"size": "Standard_E8s_v5", "os_type": "Linux", "location": "northeurope"},
-    {"size": "Standard_B2ms", "os_type": "Linux", "priority": "Spot", "eviction_policy": "Deallocate"},
-    {"size": "Standard_F4s_v2", "os_type": "Windows", "license_type": "Windows_Server"},
-)
-_STATES = ("running", "running", "running", "deallocated", "running", "running", "stopped")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -53,7 +42,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="how many times faster than in real life operations are (default: %(default)g)",
     )
     parser.add_argument(
+        "--page-size",
+        type=_positive_int,
+        default=100,
+        metavar="N",
+        help="rows of a page (default: %(default)s)",
+    )
+    parser.add_argument(
         "--enforce-limits", action="store_true", help="answer 429 beyond ARM's published request limits"
+    )
+    parser.add_argument(
+        "--enforce-compute-limits", action="store_true", help="answer 429 beyond Compute's, too"
     )
 
 
@@ -69,7 +68,9 @@ async def _serve(args: argparse.Namespace) -> int:
         port=args.port,
         subscriptions=subscriptions,
         speed=args.speed,
+        page_size=args.page_size,
         enforce_limits=args.enforce_limits,
+        enforce_compute_limits=args.enforce_compute_limits,
     )
     ended = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -77,7 +78,7 @@ async def _serve(args: argparse.Namespace) -> int:
         loop.add_signal_handler(number, ended.set)
     try:
         async with azure:
-            add_fleet(azure, args.vms, subscriptions)
+            _add_vms(azure, args.vms, subscriptions)
             if args.deliver_to:
                 await azure.subscribe(args.deliver_to, args.schema)
             print(f"simulated Azure: listening on {azure.url}", flush=True)
@@ -91,18 +92,13 @@ async def _serve(args: argparse.Namespace) -> int:
     return 0
 
 
-def add_fleet(cloud: Cloud, count: int, subscriptions: tuple[str, ...]) -> list[str]:
-    """A mixed fleet of `count` VMs, spread over the subscriptions; the same every time. Returns their ids."""
-    return [
-        cloud.add_vm(
-            subscriptions[number % len(subscriptions)],
-            _GROUPS[number % len(_GROUPS)],
-            f"vm-{number + 1:03}",
-            state=_STATES[number % len(_STATES)],
-            **_KINDS[number % len(_KINDS)],
-        )
-        for number in range(count)
-    ]
+def _add_vms(azure: Cloud, count: int, subscriptions: tuple[str, ...]) -> None:
+    """A fleet, spread over the subscriptions."""
+    first = 1
+    for number, subscription in enumerate(subscriptions):
+        share = (count + number) // len(subscriptions)
+        azure.add_fleet(subscription, share, first=first)
+        first += share
 
 
 def _why_not(error: OSError, host: str, port: int) -> str:
@@ -115,6 +111,13 @@ def _port(text: str) -> int:
     number = int(text)
     if not 0 <= number <= 65535:
         raise argparse.ArgumentTypeError(f"{text} is not a port: expected 0 to 65535")
+    return number
+
+
+def _positive_int(text: str) -> int:
+    number = int(text)
+    if number <= 0:
+        raise argparse.ArgumentTypeError(f"{text} is not above 0")
     return number
 
 

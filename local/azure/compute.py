@@ -2,7 +2,7 @@
 
 import asyncio
 import random
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -31,7 +31,7 @@ from local.azure.operations import AnyOperation, RunningOperation, SetOperation
 from local.azure.rules import removes, steps_of
 from local.azure.scale_sets import ScaleSet
 
-_AVAILABLE_WHILE = frozenset({PowerState.RUNNING, PowerState.STOPPING, PowerState.DEALLOCATING})
+AVAILABLE_WHILE = frozenset({PowerState.RUNNING, PowerState.STOPPING, PowerState.DEALLOCATING})
 _FAILURE = "Operation abandoned due to internal error. Please try again later."
 
 
@@ -77,20 +77,55 @@ class Compute(Inventory):
         told: bool = True,
     ) -> RunningOperation:
         """Begin an operation. Raises ArmError (409) when the VM's state or another operation forbids it."""
+        seconds = self.duration(OPERATIONS[verb])
+        operation, way = self.enter(verb, vm, caller, seconds=seconds, hibernate=hibernate, told=told)
+        operation.task = asyncio.create_task(_go(way))
+        return operation
+
+    def enter(
+        self,
+        verb: Verb,
+        vm: VirtualMachine,
+        caller: Caller = WORKLOAD,
+        *,
+        seconds: float,
+        hibernate: bool = False,
+        told: bool = True,
+        tell: Callable[[Event], None] | None = None,
+    ) -> tuple[RunningOperation, Iterator[float]]:
+        """Begin an operation that its caller leads to its end. Raises as `begin` does.
+
+        Args:
+            verb: Which.
+            vm: On which VM.
+            caller: Who asked for it.
+            seconds: How long it takes.
+            hibernate: Whether a deallocation keeps the memory.
+            told: Whether an event tells of its end.
+            tell: Whom its events are told; None: whoever has subscribed.
+
+        Returns:
+            The operation, and its way: each `next` gives the seconds until the next is due, until there is none.
+        """
         steps = steps_of(verb, vm, hibernate=hibernate)
         operation = RunningOperation(
-            verb=verb, vm=vm, caller=caller, started_at=self.clock(), hibernates=hibernate, told=told
+            verb=verb,
+            vm=vm,
+            caller=caller,
+            started_at=self.clock(),
+            hibernates=hibernate,
+            told=told,
+            tell=tell or self.publish,
         )
         self.operations[operation.id] = operation
         vm.busy_with = verb
         annotation = OPERATIONS[verb].annotation
         if steps and annotation:
-            self.publish(annotation_event(vm, annotation, operation.started_at))
+            operation.tell(annotation_event(vm, annotation, operation.started_at))
         before = vm.condition
         if steps:
-            self._take(vm, steps[0])
-        operation.task = asyncio.create_task(self._run(operation, steps, before))
-        return operation
+            self._take(operation, steps[0])
+        return operation, self._way(operation, steps, before, seconds)
 
     def begin_on_set(
         self, verb: Verb, scale_set: ScaleSet, vms: Collection[VirtualMachine], caller: Caller = WORKLOAD
@@ -125,19 +160,19 @@ class Compute(Inventory):
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         self.operations.clear()
-        self.vms.clear()
-        self.scale_sets.clear()
-        self.resource_groups.clear()
+        self.clear()
 
-    async def _run(self, operation: RunningOperation, steps: tuple[Step, ...], before: Condition) -> None:
+    def _way(
+        self, operation: RunningOperation, steps: tuple[Step, ...], before: Condition, seconds: float
+    ) -> Iterator[float]:
         """Go on from the first step, which is taken already, to the last, which ends the operation."""
         to_come = steps[1:]
-        pause = self.duration(OPERATIONS[operation.verb]) / max(len(to_come), 1)
+        pause = seconds / max(len(to_come), 1)
         for step in to_come[:-1]:
-            await asyncio.sleep(pause)
-            self._take(operation.vm, step)
+            yield pause
+            self._take(operation, step)
         if steps:
-            await asyncio.sleep(pause)
+            yield pause
         self._end(operation, to_come, before)
         operation.vm.busy_with = None
         operation.ended_at = self.clock()
@@ -160,7 +195,7 @@ class Compute(Inventory):
         if vm.cancels_next:
             vm.cancels_next, operation.cancelled = False, True
             operation.error = ("OperationCanceled", "The operation was canceled.")
-            self._take(vm, Step(before.power, ProvisioningState.CANCELED))
+            self._take(operation, Step(before.power, ProvisioningState.CANCELED))
         elif vm.fails_next is not None:
             # A failed operation leaves the VM where it was, with the error code in its provisioning state. Only a
             # creation that failed because the OS took too long to set itself up leaves one that runs.
@@ -168,36 +203,42 @@ class Compute(Inventory):
             operation.error = (code, _FAILURE)
             created = operation.verb is Verb.CREATE and code == OS_PROVISIONING_TIMED_OUT
             power = PowerState.RUNNING if created else before.power
-            self._take(vm, Step(power, ProvisioningState.FAILED, code))
+            self._take(operation, Step(power, ProvisioningState.FAILED, code))
         elif removes(operation.verb, vm.spec):
-            del self.vms[vm.spec.key]
+            self.remove(vm)
         elif steps:
-            self._take(vm, steps[-1])
+            self._take(operation, steps[-1])
             vm.hibernated = vm.hibernated or operation.hibernates
             if vm.condition.provisioning is ProvisioningState.FAILED:
                 code = vm.condition.detail or "InternalOperationError"
                 operation.error = (code, f"OS Provisioning for VM '{vm.spec.name}' did not finish in time.")
 
-    def _take(self, vm: VirtualMachine, step: Step) -> None:
-        at = self.clock()
+    def _take(self, operation: RunningOperation, step: Step) -> None:
+        at, vm = self.clock(), operation.vm
         before = vm.condition
         vm.become(step.after(before, at), at)
-        was, is_now = (power in _AVAILABLE_WHILE for power in (before.power, step.power))
+        was, is_now = (power in AVAILABLE_WHILE for power in (before.power, step.power))
         if was != is_now:
             words = {True: "Available", False: "Unavailable"}
-            self.publish(availability_event(vm, words[was], words[is_now], at))
+            operation.tell(availability_event(vm, words[was], words[is_now], at))
 
     def _tell_of_the_end(self, operation: RunningOperation, call: ArmCall, at: datetime) -> None:
         vm = operation.vm
         ended = _ended(operation, call, vm.spec.type, at)
         is_new = operation.verb is Verb.CREATE
         if is_new:
-            self.publish(deployment_event(vm, ended))
-        self.publish(resource_event(ended, self._cased_at_will(vm.spec.id), is_new=is_new))
+            operation.tell(deployment_event(vm, ended))
+        operation.tell(resource_event(ended, self._cased_at_will(vm.spec.id), is_new=is_new))
 
     def _cased_at_will(self, vm_id: str) -> str:
         """Subjects come in either casing of `resourceGroups`, as in the documented samples."""
         return vm_id.replace("/resourceGroups/", self.chance.choice(("/resourceGroups/", "/resourcegroups/")))
+
+
+async def _go(way: Iterator[float]) -> None:
+    """Go an operation's way in real time."""
+    for pause in way:
+        await asyncio.sleep(pause)
 
 
 def _ended(operation: AnyOperation, call: ArmCall, resource_type: str, at: datetime) -> ControlPlaneCall:

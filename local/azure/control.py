@@ -4,8 +4,11 @@
 | --- | --- | --- |
 | `GET /_sim/vms` | | `{"vms": [...]}` with each VM's true state and history |
 | `POST /_sim/vms` | what `Cloud.add_vm` takes, by name; `since` in ISO 8601 | 201 `{"id"}` |
+| `POST /_sim/fleet` | what `Cloud.add_fleet` takes, by name | 201 `{"ids"}` |
+| `GET /_sim/powers` | | `{"powers": {id: power state}}` |
 | `POST /_sim/vms/{verb}` | `id` and what the verb takes, by name | 202 `{"operation"}` or 200 `{}` |
 | `POST /_sim/scale-sets` | what `Cloud.add_scale_set` takes, by name | 201 `{"ids"}` of the instances |
+| `POST /_sim/scale-sets/remove` | `id` | `{}`: the set and its VMs are gone |
 | `POST /_sim/scale-sets/{verb}` | the scale set's `id`, `instance_ids` or none for all, `by` | 202 `{"operation"}` |
 | `POST /_sim/faults` | `kind`, `times`, `method`, `path`, `retry_after`, `code`, `message` | 201 `{}` |
 | `GET /_sim/locks` | | `{"locks": [{"scope_id", "level"}]}` |
@@ -13,6 +16,9 @@
 | `POST /_sim/locks/remove` | `scope_id` | `{}` |
 | `GET /_sim/permissions` | | `{"actions": [...], "not_actions": [...]}` of the caller of ARM |
 | `POST /_sim/permissions` | `actions`, `not_actions` | `{}` |
+| `GET /_sim/limits` | | `{"arm", "compute"}`: whether each one's request limits are enforced |
+| `POST /_sim/limits` | `arm`, `compute`; what is left out stays | `{}` |
+| `GET /_sim/counts` | | `{"counts": {operation: {status: how many requests}}}` |
 | `GET /_sim/requests` | | `{"counts": {...}, "requests": [...]}`, with the true `condition` of each one's VM |
 | `GET /_sim/topic` | | `{"mode", "events": [{"topic", "event"}]}` |
 | `POST /_sim/topic/mode` | `mode` (ok, fail, hang, slow) | `{}` |
@@ -23,6 +29,11 @@
 | `POST /_sim/subscriptions` | what `Cloud.subscribe` takes, by name | 201 `{}`, 400 if the handshake fails |
 | `GET /_sim/dead-letters` | | `{"dead_letters": [...]}` |
 | `POST /_sim/operation-seconds` | `seconds` or null, of the operations to come | `{}` |
+| `POST /_sim/page-size` | `rows` of a page of a list | `{}` |
+| `GET /_sim/clock` | | `{"at"}` |
+| `POST /_sim/clock` | `at` in ISO 8601, where the time is to stand still, or null for the real time | `{}` |
+| `POST /_sim/burst` | what `Cloud.burst` takes, by name | 201 `{"operations", "begins_at", "ends_at"}` |
+| `POST /_sim/burst/play` | `until` in ISO 8601 or null for the end | `{"events": [...], "next_at", "refused"}` |
 | `POST /_sim/settle` | | `{}` once all operations and deliveries are done |
 | `POST /_sim/reset` | | `{}` |
 | `GET /_sim/left-stopped?grace_seconds=` | | `{"ids": [...]}` |
@@ -39,7 +50,7 @@ with 400, 404 or 409 and `{"error": "one line"}`. Faults are of the kinds 400, 4
 
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from aiohttp import web
 
@@ -51,8 +62,12 @@ from local.azure.handshake import HandshakeError
 from local.azure.life import Verb
 from local.azure.operations import AnyOperation, RunningOperation
 
+if TYPE_CHECKING:
+    from local.azure.burst import Burst
+
 type _Handler = Callable[[web.Request], Awaitable[web.Response]]
 
+_TIMES = frozenset({"since", "at", "begins_at", "until"})
 _VERBS = frozenset(
     (set(Verb) - {Verb.CREATE, Verb.UPDATE})
     | {"set_tags", "annotate", "fail_next", "cancel_next"}
@@ -66,8 +81,11 @@ def control_routes(cloud: Cloud) -> list[web.RouteDef]:
     routes: list[tuple[str, str, _Handler]] = [
         ("GET", "/_sim/vms", control.list_vms),
         ("POST", "/_sim/vms", control.add_vm),
+        ("POST", "/_sim/fleet", control.add_fleet),
+        ("GET", "/_sim/powers", control.list_powers),
         ("POST", "/_sim/vms/{verb}", control.act),
         ("POST", "/_sim/scale-sets", control.add_scale_set),
+        ("POST", "/_sim/scale-sets/remove", control.remove_scale_set),
         ("POST", "/_sim/scale-sets/{verb}", control.act_on_scale_set),
         ("POST", "/_sim/faults", control.inject),
         ("GET", "/_sim/locks", control.list_locks),
@@ -75,6 +93,9 @@ def control_routes(cloud: Cloud) -> list[web.RouteDef]:
         ("POST", "/_sim/locks/remove", control.unlock),
         ("GET", "/_sim/permissions", control.show_permissions),
         ("POST", "/_sim/permissions", control.permit),
+        ("GET", "/_sim/limits", control.show_limits),
+        ("POST", "/_sim/limits", control.set_limits),
+        ("GET", "/_sim/counts", control.count_requests),
         ("GET", "/_sim/requests", control.list_requests),
         ("GET", "/_sim/topic", control.show_topic),
         ("POST", "/_sim/topic/mode", control.set_topic_mode),
@@ -85,6 +106,11 @@ def control_routes(cloud: Cloud) -> list[web.RouteDef]:
         ("POST", "/_sim/subscriptions", control.subscribe),
         ("GET", "/_sim/dead-letters", control.list_dead_letters),
         ("POST", "/_sim/operation-seconds", control.set_operation_seconds),
+        ("POST", "/_sim/page-size", control.set_page_size),
+        ("GET", "/_sim/clock", control.show_clock),
+        ("POST", "/_sim/clock", control.set_clock),
+        ("POST", "/_sim/burst", control.begin_burst),
+        ("POST", "/_sim/burst/play", control.play_burst),
         ("POST", "/_sim/settle", control.settle),
         ("POST", "/_sim/reset", control.reset),
         ("GET", "/_sim/left-stopped", control.list_left_stopped),
@@ -111,16 +137,27 @@ class _Control:
 
     def __init__(self, cloud: Cloud) -> None:
         self._cloud = cloud
+        self._burst: Burst | None = None
 
     async def list_vms(self, _request: web.Request) -> web.Response:
         return web.json_response({"vms": [control_shapes.truth(vm) for vm in self._cloud.vms.values()]})
 
     async def add_vm(self, request: web.Request) -> web.Response:
-        return web.json_response({"id": self._cloud.add_vm(**_since(await _body(request)))}, status=201)
+        return web.json_response({"id": self._cloud.add_vm(**_timed(await _body(request)))}, status=201)
+
+    async def add_fleet(self, request: web.Request) -> web.Response:
+        return web.json_response({"ids": self._cloud.add_fleet(**_timed(await _body(request)))}, status=201)
+
+    async def list_powers(self, _request: web.Request) -> web.Response:
+        return web.json_response({"powers": self._cloud.powers()})
 
     async def add_scale_set(self, request: web.Request) -> web.Response:
-        ids = self._cloud.add_scale_set(**_since(await _body(request)))
+        ids = self._cloud.add_scale_set(**_timed(await _body(request)))
         return web.json_response({"ids": ids}, status=201)
+
+    async def remove_scale_set(self, request: web.Request) -> web.Response:
+        self._cloud.remove_scale_set(_id(await _body(request), "scale set"))
+        return web.json_response({})
 
     async def act(self, request: web.Request) -> web.Response:
         verb = request.match_info["verb"]
@@ -157,6 +194,17 @@ class _Control:
     async def permit(self, request: web.Request) -> web.Response:
         self._cloud.permit(**await _body(request))
         return web.json_response({})
+
+    async def show_limits(self, _request: web.Request) -> web.Response:
+        arm = self._cloud.arm
+        return web.json_response({"arm": arm.enforce_limits, "compute": arm.enforce_compute_limits})
+
+    async def set_limits(self, request: web.Request) -> web.Response:
+        self._cloud.set_limits(**await _body(request))
+        return web.json_response({})
+
+    async def count_requests(self, _request: web.Request) -> web.Response:
+        return web.json_response({"counts": self._cloud.arm.statuses()})
 
     async def list_requests(self, _request: web.Request) -> web.Response:
         logged = [control_shapes.logged(request) for request in self._cloud.requests]
@@ -195,6 +243,27 @@ class _Control:
         self._cloud.set_operation_seconds(**await _body(request))
         return web.json_response({})
 
+    async def set_page_size(self, request: web.Request) -> web.Response:
+        self._cloud.set_page_size(**await _body(request))
+        return web.json_response({})
+
+    async def show_clock(self, _request: web.Request) -> web.Response:
+        return web.json_response({"at": self._cloud.clock().isoformat()})
+
+    async def set_clock(self, request: web.Request) -> web.Response:
+        self._cloud.clock.set(**_timed(await _body(request)))
+        return web.json_response({})
+
+    async def begin_burst(self, request: web.Request) -> web.Response:
+        burst = self._burst = self._cloud.burst(**_timed(await _body(request)))
+        return web.json_response(control_shapes.burst(burst), status=201)
+
+    async def play_burst(self, request: web.Request) -> web.Response:
+        if self._burst is None:
+            raise ValueError("there is no burst: ask for one with POST /_sim/burst")
+        events = self._burst.play(**_timed(await _body(request)))
+        return web.json_response(control_shapes.played(self._burst, events))
+
     async def settle(self, _request: web.Request) -> web.Response:
         await self._cloud.settle()
         return web.json_response({})
@@ -219,9 +288,11 @@ async def _body(request: web.Request) -> dict[str, Any]:
     return body
 
 
-def _since(body: dict[str, Any]) -> dict[str, Any]:
-    if "since" in body:
-        body["since"] = datetime.fromisoformat(body["since"]).astimezone(UTC)
+def _timed(body: dict[str, Any]) -> dict[str, Any]:
+    """A body with its times read."""
+    for name in _TIMES & set(body):
+        if body[name] is not None:
+            body[name] = datetime.fromisoformat(body[name]).astimezone(UTC)
     return body
 
 

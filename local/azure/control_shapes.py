@@ -1,10 +1,12 @@
 """What the controls show, as JSON."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import asdict
 from typing import Any
 
 from local.azure.arm import LoggedRequest
+from local.azure.burst import Burst
+from local.azure.events import Event
 from local.azure.locks import Lock
 from local.azure.model import Condition, VirtualMachine
 from local.azure.permissions import Permissions
@@ -52,6 +54,24 @@ def webhook(inbox: WebhookInbox) -> dict[str, Any]:
     """The webhooks' mode and messages."""
     messages = [{**asdict(message), "at": message.at.isoformat()} for message in inbox.messages]
     return {"mode": inbox.mode, "messages": messages}
+
+
+def burst(begun: Burst) -> dict[str, Any]:
+    """A burst before it begins."""
+    return {
+        "operations": len(begun.plan),
+        "begins_at": begun.begins_at.isoformat(),
+        "ends_at": begun.ends_at.isoformat(),
+    }
+
+
+def played(going_on: Burst, events: Collection[Event]) -> dict[str, Any]:
+    """What a burst has delivered, in the Event Grid schema, and how it stands."""
+    return {
+        "events": [event.as_event_grid() for event in events],
+        "next_at": going_on.next_at and going_on.next_at.isoformat(),
+        "refused": going_on.refused,
+    }
 
 
 def _condition(condition: Condition) -> dict[str, str | None]:

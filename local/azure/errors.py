@@ -4,11 +4,14 @@ Messages follow Azure's wording where a public source shows it. The codes of ref
 shows are `OperationNotAllowed`, Compute's code for a verb that the VM's state forbids.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from json import dumps
 from typing import Any
 
 from local.azure.model import SCALE_SET_TYPE, VM_TYPE, VmSpec
+
+REMAINING_RESOURCE = "x-ms-ratelimit-remaining-resource"
 
 
 @dataclass(slots=True)
@@ -20,12 +23,18 @@ class ArmError(Exception):
     message: str
     target: str | None = None
     """What of the request is wrong."""
+    details: tuple[Mapping[str, str], ...] = ()
+    """What Compute has to add; its own errors are not wrapped in `error`."""
+    headers: tuple[tuple[str, str], ...] = ()
+    """What is sent along."""
 
     def __str__(self) -> str:
         return f"{self.code}: {self.message}"
 
     def body(self) -> dict[str, Any]:
-        """ARM's error shape."""
+        """ARM's error shape, or Compute's."""
+        if self.details:
+            return {"code": self.code, "message": self.message, "details": list(self.details)}
         error = {"code": self.code, "message": self.message}
         return {"error": error if self.target is None else {**error, "target": self.target}}
 
@@ -159,6 +168,30 @@ def subscription_throttled(subscription: str, operation: str, seconds: int) -> A
         "SubscriptionRequestsThrottled",
         f"Number of '{operation}' requests for subscription '{subscription}' exceeded. "
         f"Please try again after '{seconds}' seconds.",
+        headers=(("Retry-After", str(seconds)),),
+    )
+
+
+def compute_throttled(
+    policy: str, measured: Mapping[str, object], left: Mapping[str, int], seconds: int
+) -> ArmError:
+    """A bucket of the compute resource provider is empty.
+
+    Args:
+        policy: Which one.
+        measured: What came of measuring it, told as JSON in a text.
+        left: The requests that are left, by bucket; one header line each, as documented.
+        seconds: How long to wait.
+    """
+    return ArmError(
+        429,
+        "OperationNotAllowed",
+        "The server rejected the request because too many requests have been received for this subscription.",
+        details=({"code": "TooManyRequests", "target": policy, "message": dumps(measured)},),
+        headers=(
+            *((REMAINING_RESOURCE, f"Microsoft.Compute/{name};{count}") for name, count in left.items()),
+            ("Retry-After", str(seconds)),
+        ),
     )
 
 

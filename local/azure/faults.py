@@ -9,7 +9,6 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from json import dumps
 from typing import Literal, get_args
 
 from aiohttp import web
@@ -17,20 +16,14 @@ from aiohttp import web
 from local.azure import errors
 from local.azure.errors import ArmError
 from local.azure.model import INSTANCE_TYPE, SCALE_SET_TYPE, VM_TYPE, azure_time
-from local.azure.routing import resource_of
+from local.azure.routing import refusal, resource_of
 
 FaultKind = Literal["429", "500", "503", "400", "403", "404", "409", "drop", "lost"]
 KINDS: tuple[str, ...] = get_args(FaultKind)
 
 _THROTTLED_GROUP = "HighCostGet30Min"
 _WINDOW = timedelta(minutes=20)
-_RETRY_AFTER = int(_WINDOW.total_seconds())
 _CONNECTION_LOST = frozenset({"drop", "lost"})
-_TOO_MANY = ArmError(
-    429,
-    "OperationNotAllowed",
-    "The server rejected the request because too many requests have been received for this subscription.",
-)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -68,14 +61,15 @@ class Fault:
         """The answer to give; None to drop the connection."""
         if self.kind in _CONNECTION_LOST:
             return None
-        headers = {"Retry-After": str(_RETRY_AFTER)} if self.kind == "429" else {}
+        error = _USUAL[self.kind](method, path, now)
+        if self.code is not None or self.message is not None:
+            error = replace(
+                error, code=self.code or error.code, message=self.message or error.message, details=()
+            )
+        response = refusal(error)
         if self.retry_after is not None:
-            headers["Retry-After"] = str(self.retry_after)
-        if self.kind == "429" and self.code is None and self.message is None:
-            return _throttled(headers, now)
-        usual = _USUAL[self.kind](method, path)
-        error = replace(usual, code=self.code or usual.code, message=self.message or usual.message)
-        return web.json_response(error.body(), status=error.status, headers=headers)
+            response.headers["Retry-After"] = str(self.retry_after)
+        return response
 
 
 @dataclass(slots=True)
@@ -95,8 +89,8 @@ class Faults:
         return None
 
 
-def _throttled(headers: Mapping[str, str], now: datetime) -> web.Response:
-    """Compute's own throttling: its body is not wrapped in `error`, and names the policy in a JSON string."""
+def _throttled(now: datetime) -> ArmError:
+    """Compute's own throttling, as documented."""
     measured = {
         "operationGroup": _THROTTLED_GROUP,
         "startTime": azure_time(now - _WINDOW, "+00:00"),
@@ -104,15 +98,8 @@ def _throttled(headers: Mapping[str, str], now: datetime) -> web.Response:
         "allowedRequestCount": 800,
         "measuredRequestCount": 1238,
     }
-    body = {
-        "code": _TOO_MANY.code,
-        "message": _TOO_MANY.message,
-        "details": [{"code": "TooManyRequests", "target": _THROTTLED_GROUP, "message": dumps(measured)}],
-    }
-    response = web.json_response(body, status=_TOO_MANY.status, headers=headers)
-    for left in ("HighCostGet3Min;46", f"{_THROTTLED_GROUP};0"):  # one header line per policy, as documented
-        response.headers.add("x-ms-ratelimit-remaining-resource", f"Microsoft.Compute/{left}")
-    return response
+    left = {"HighCostGet3Min": 46, _THROTTLED_GROUP: 0}
+    return errors.compute_throttled(_THROTTLED_GROUP, measured, left, int(_WINDOW.total_seconds()))
 
 
 def _forbidden(method: str, path: str) -> ArmError:
@@ -128,14 +115,12 @@ def _resource_type(path: str) -> str:
     return INSTANCE_TYPE if "/virtualmachines" in rest else SCALE_SET_TYPE
 
 
-_USUAL: Mapping[str, Callable[[str, str], ArmError]] = {
-    "429": lambda _method, _path: _TOO_MANY,
-    "500": lambda _method, _path: ArmError(500, "InternalServerError", "Encountered internal server error."),
-    "503": lambda _method, _path: ArmError(
-        503, "ServiceUnavailable", "The service is temporarily unavailable."
-    ),
-    "400": lambda _method, _path: errors.bad_request("The request content was invalid."),
-    "403": _forbidden,
-    "404": lambda method, path: errors.no_resource(resource_of(method, path)),
-    "409": lambda _method, _path: errors.conflict(),
+_USUAL: Mapping[str, Callable[[str, str, datetime], ArmError]] = {
+    "429": lambda _method, _path, now: _throttled(now),
+    "500": lambda *_: ArmError(500, "InternalServerError", "Encountered internal server error."),
+    "503": lambda *_: ArmError(503, "ServiceUnavailable", "The service is temporarily unavailable."),
+    "400": lambda *_: errors.bad_request("The request content was invalid."),
+    "403": lambda method, path, _: _forbidden(method, path),
+    "404": lambda method, path, _: errors.no_resource(resource_of(method, path)),
+    "409": lambda *_: errors.conflict(),
 }

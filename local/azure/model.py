@@ -181,6 +181,14 @@ class Override:
     value: object = None
 
 
+@dataclass(frozen=True, slots=True)
+class Row:
+    """The JSON of a row, and what it shows: while that is the same, so is the JSON."""
+
+    shows: tuple[object, ...]
+    json: bytes
+
+
 @dataclass(slots=True, kw_only=True)
 class VirtualMachine:
     """A VM that exists: its model, its identity, and its true history, oldest moment first."""
@@ -197,6 +205,8 @@ class VirtualMachine:
     cancels_next: bool = False
     """Whether the next operation is to be cancelled."""
     override: Override | None = None
+    rows: dict[str, Row] = field(default_factory=dict, repr=False, compare=False)
+    """Its rows in lists, by the kind of list, as they were last shown."""
 
     @property
     def condition(self) -> Condition:

@@ -1,12 +1,13 @@
 """Operations under way: what a request to ARM, the guest or the platform has set going."""
 
 import asyncio
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from dataclasses import dataclass, field
 from datetime import datetime
 from uuid import uuid4
 
 from local.azure.callers import Caller
+from local.azure.events import Event
 from local.azure.life import Verb
 from local.azure.model import VirtualMachine, VmSpec
 from local.azure.scale_sets import ScaleSet
@@ -49,6 +50,8 @@ class RunningOperation(_Operation):
     hibernates: bool = False
     told: bool = True
     """Whether an event tells of its end; not where it is part of an operation on a scale set."""
+    tell: Callable[[Event], None] = field(repr=False)
+    """Tells an event of it."""
 
     @property
     def model(self) -> VmSpec:

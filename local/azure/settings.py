@@ -26,17 +26,20 @@ class CloudSettings:
     speed: float = 1.0
     """How many times faster than that: at 30 a minute passes in two seconds."""
     page_size: int = 100
-    """How many VMs a page of a list holds."""
+    """How many rows a page of a list holds at most. Azure's own pages are of any size, of one list from 50 rows to 300
+    (Azure/azure-rest-api-specs, issue 13843)."""
     poll_after_seconds: int = 1
     """`Retry-After` of long-running operations. At 0 an SDK uses its own polling interval."""
     enforce_limits: bool = False
     """Whether ARM answers 429 when a subscription's token bucket is empty."""
+    enforce_compute_limits: bool = False
+    """Whether it does when one of the buckets of the compute resource provider is."""
     slow_seconds: float = 1.0
     """How long the custom topic and the webhooks take to answer in mode `slow`."""
     delivery: DeliverySettings = field(default_factory=DeliverySettings)
     """Duplicates, disorder, delays, losses and retries of event delivery."""
     clock: Callable[[], datetime] = utc_now
-    """Tells the time in UTC."""
+    """Tells the time in UTC, until `Cloud.clock` is set."""
 
 
 class CloudOptions(TypedDict, total=False):
@@ -48,6 +51,7 @@ class CloudOptions(TypedDict, total=False):
     page_size: int
     poll_after_seconds: int
     enforce_limits: bool
+    enforce_compute_limits: bool
     slow_seconds: float
     delivery: DeliverySettings
     clock: Callable[[], datetime]

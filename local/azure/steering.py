@@ -1,4 +1,4 @@
-"""How ARM is made to answer otherwise than well: faults, locks, permissions, and what happens around an answer."""
+"""How ARM is made to answer otherwise than well: faults, limits, locks, permissions, what happens around an answer."""
 
 from collections.abc import Collection
 
@@ -42,7 +42,14 @@ class Steering:
         """Let the caller do just this, in patterns as of role definitions (`*/read`). At first it is all, `*`."""
         self.arm.permissions.permit(actions, not_actions)
 
+    def set_limits(self, *, arm: bool | None = None, compute: bool | None = None) -> None:
+        """Enforce the request limits of ARM, of Compute, or no longer; None: as before."""
+        if arm is not None:
+            self.arm.enforce_limits = arm
+        if compute is not None:
+            self.arm.enforce_compute_limits = compute
+
     @property
     def requests(self) -> list[LoggedRequest]:
-        """ARM requests so far, oldest first. Counted by operation: `arm.counts()`."""
+        """ARM requests so far, oldest first. Counted by operation: `arm.counts()`, `arm.statuses()`."""
         return self.arm.requests

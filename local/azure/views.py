@@ -5,11 +5,15 @@ instance of a Uniform scale set: a list as a user of Azure published it (Microso
 the parts that REST's example of `VirtualMachineScaleSetVMs_Get` has as well.
 """
 
+import operator
+from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
+import msgspec
+
 from local.azure.instance_view import overridden, statuses, whole_instance_view
-from local.azure.model import VirtualMachine
+from local.azure.model import Row, VirtualMachine
 from local.azure.vm_parts import (
     diagnostics_profile,
     extension,
@@ -54,6 +58,25 @@ def status_row(vm: VirtualMachine) -> dict[str, Any]:
         },
         "type": vm.spec.type,
     }
+
+
+def listed_json(vm: VirtualMachine) -> bytes:
+    """`listed`, as JSON."""
+    return _kept(vm, "model", listed)
+
+
+def status_row_json(vm: VirtualMachine) -> bytes:
+    """`status_row`, as JSON."""
+    return _kept(vm, "status", status_row)
+
+
+def _kept(vm: VirtualMachine, kind: str, made_by: Callable[[VirtualMachine], object]) -> bytes:
+    """A row's JSON, made anew when what it shows is another: lists of many VMs are asked for often."""
+    shows = (vm.spec, vm.condition, vm.hibernated, vm.override)
+    row = vm.rows.get(kind)
+    if row is None or not all(map(operator.is_, row.shows, shows)):
+        row = vm.rows[kind] = Row(shows, msgspec.json.encode(made_by(vm)))
+    return row.json
 
 
 def _plain_model(vm: VirtualMachine) -> dict[str, Any]:

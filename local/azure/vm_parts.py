@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from local.azure.instance_view import boot_diagnostics_uri, computer_name, os_disk_name
-from local.azure.model import VirtualMachine
+from local.azure.model import VirtualMachine, VmSpec
 
 _IMAGES: Mapping[str, tuple[str, str, str, str]] = {
     "Linux": ("Canonical", "ubuntu-24_04-lts", "server", "24.04.202607150"),
@@ -21,8 +21,18 @@ def diagnostics_profile(vm: VirtualMachine) -> dict[str, Any]:
 
 
 def placement(vm: VirtualMachine) -> dict[str, Any]:
-    """What only some VMs have: a Spot price, a licence of one's own, a host, a capacity reservation, a scale set."""
+    """What only some VMs have: what `purchase` tells, a host, a scale set."""
     spec = vm.spec
+    shown = purchase(spec)
+    if spec.host_id is not None:
+        shown["host"] = {"id": spec.host_id}
+    if spec.scale_set_id is not None:
+        shown["virtualMachineScaleSet"] = {"id": spec.scale_set_id}
+    return shown
+
+
+def purchase(spec: VmSpec) -> dict[str, Any]:
+    """What only some VMs, or all of a scale set, have: a Spot price, a licence of one's own, a capacity reservation."""
     shown: dict[str, Any] = {}
     if spec.priority == "Spot":
         shown |= {
@@ -32,28 +42,23 @@ def placement(vm: VirtualMachine) -> dict[str, Any]:
         }
     if spec.license_type is not None:
         shown["licenseType"] = spec.license_type
-    if spec.host_id is not None:
-        shown["host"] = {"id": spec.host_id}
     if spec.capacity_reservation_id is not None:
         shown["capacityReservation"] = {"capacityReservationGroup": {"id": spec.capacity_reservation_id}}
-    if spec.scale_set_id is not None:
-        shown["virtualMachineScaleSet"] = {"id": spec.scale_set_id}
     return shown
+
+
+def image_reference(spec: VmSpec) -> dict[str, str]:
+    """The image that is asked for."""
+    publisher, offer, sku, _ = _IMAGES[spec.os_type]
+    return {"publisher": publisher, "offer": offer, "sku": sku, "version": "latest"}
 
 
 def storage_profile(vm: VirtualMachine) -> dict[str, Any]:
     """Image and disks."""
-    publisher, offer, sku, version = _IMAGES[vm.spec.os_type]
     disk = os_disk_name(vm)
     ephemeral = vm.spec.ephemeral_os_disk
     return {
-        "imageReference": {
-            "publisher": publisher,
-            "offer": offer,
-            "sku": sku,
-            "version": "latest",
-            "exactVersion": version,
-        },
+        "imageReference": image_reference(vm.spec) | {"exactVersion": _IMAGES[vm.spec.os_type][-1]},
         "osDisk": {
             "osType": vm.spec.os_type,
             "name": disk,

@@ -1,6 +1,7 @@
 """ARM's routes for VMs and for instances of Uniform scale sets, which differ in their address and their model."""
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
@@ -27,7 +28,7 @@ class VmRoutes:
 
     compute: Compute
     long_running: LongRunning
-    page_size: int
+    page_size: Callable[[], int]
 
     def routes(self) -> tuple[Route, ...]:
         """The route table."""
@@ -77,13 +78,13 @@ class VmRoutes:
         """The models in a resource group, page by page."""
         self._check_group(match)
         prefix = f"/subscriptions/{match['subscription']}/resourceGroups/{match['group']}/"
-        return page(request, self._ordinary(prefix), views.listed, self.page_size)
+        return page(request, partial(self.compute.ordinary, prefix), views.listed_json, self.page_size())
 
     async def list_all(self, request: web.Request, match: re.Match[str]) -> web.Response:
         """The models in a subscription, page by page; with `statusOnly=true` rows of state instead."""
         prefix = f"/subscriptions/{match['subscription']}/"
-        row = views.status_row if flag(request, "statusOnly") else views.listed
-        return page(request, self._ordinary(prefix), row, self.page_size)
+        row = views.status_row_json if flag(request, "statusOnly") else views.listed_json
+        return page(request, partial(self.compute.ordinary, prefix), row, self.page_size())
 
     async def put(self, request: web.Request, match: re.Match[str]) -> web.Response:
         """Create a VM (201) or replace the model of an existing one (200)."""
@@ -116,15 +117,6 @@ class VmRoutes:
         hibernate = flag(request, "hibernate") and verb is Verb.DEALLOCATE
         operation = self.compute.begin(verb, self._vm(match), hibernate=hibernate)
         return self.long_running.begun(request, operation)
-
-    def _ordinary(self, prefix: str) -> list[VirtualMachine]:
-        """VMs below an id, without instances of Uniform scale sets: they are in lists of their own."""
-        key = prefix.lower()
-        return [
-            vm
-            for vm in self.compute.vms.values()
-            if vm.spec.key.startswith(key) and vm.spec.type != INSTANCE_TYPE
-        ]
 
     def _vm(self, match: re.Match[str]) -> VirtualMachine:
         self._check_group(match)

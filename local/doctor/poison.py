@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 from local.doctor.findings import Finding, ok, warning
 from local.doctor.installation import Installation
 from local.doctor.storage import QUEUES, access, unreadable, waiting
-from shared.adapters.queues import DEALLOCATIONS, LOOKS
+from shared.adapters.queues import DEALLOCATIONS, LOOKS, SWEEPS
 from shared.domain.malformed import Malformed, shown
-from shared.messages import read_attempt, read_look
+from shared.messages import read_attempt, read_look, read_sweep
 from shared.ports import PortError
 from shared.storage import ask
 
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 READERS: Mapping[str, Callable[[bytes], str]] = {
     LOOKS: lambda body: f"asks for a look at {read_look(body).vm}",
     DEALLOCATIONS: lambda body: f"asks for a deallocation of {read_attempt(body).vm}",
+    SWEEPS: lambda body: f"asks for a sweep of {read_sweep(body).subscription}",
 }
 """What a message of a queue asks for."""
 

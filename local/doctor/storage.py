@@ -7,14 +7,14 @@ from azure.core.utils import parse_connection_string
 
 from local.doctor.findings import Finding, failed, not_checked, ok, warning
 from local.doctor.installation import Installation
-from shared.adapters.queues import DEALLOCATIONS, LOOKS, held
+from shared.adapters.queues import DEALLOCATIONS, LOOKS, SWEEPS, held
 from shared.adapters.tables import TABLE
 from shared.exchange import error_code
 from shared.ports import PortError, Refused, Unavailable
 from shared.settings import STORAGE, Storage
 from shared.storage import ask
 
-QUEUES = (LOOKS, DEALLOCATIONS)
+QUEUES = (LOOKS, DEALLOCATIONS, SWEEPS)
 """The queues that functions of the app are triggered by."""
 
 

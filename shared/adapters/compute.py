@@ -1,30 +1,39 @@
 """Azure Resource Manager, on azure-mgmt-compute: VMs are looked at, and deallocated."""
 
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from contextlib import contextmanager
+from functools import partial
 from typing import TYPE_CHECKING, cast
 
 from azure.core.exceptions import AzureError, DecodeError, HttpResponseError
-from azure.core.pipeline.policies import RequestIdPolicy, UserAgentPolicy
-from azure.core.rest import AsyncHttpResponse
+from azure.core.pipeline.policies import AsyncHTTPPolicy, RequestIdPolicy, UserAgentPolicy
+from azure.core.rest import AsyncHttpResponse, HttpRequest
 from azure.mgmt.compute.aio import ComputeManagementClient
+from azure.mgmt.core.exceptions import ARMErrorFormat
 from azure.mgmt.core.policies import AsyncARMChallengeAuthenticationPolicy
 
-from shared.domain.ids import VmId
+from shared import metrics
+from shared.domain.fleet import Join, Sighted, read_page
+from shared.domain.ids import ScaleSetId, VmId
 from shared.domain.malformed import Malformed, shown
 from shared.domain.observations import Gone, Observation, read_vm
-from shared.exchange import exchange, port_error, read_json, transport
+from shared.exchange import exchange, next_page, port_error, read_json, transport
 from shared.ports import Busy, Clock, PortError, Refused
 from shared.settings import PUBLIC_ARM
 from shared.settings import endpoint as checked
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from azure.core.credentials_async import AsyncTokenCredential
-    from azure.core.pipeline import PipelineResponse
-    from azure.core.rest import HttpRequest
+    from azure.core.pipeline import PipelineRequest, PipelineResponse
 
 READ = "Microsoft.Compute/virtualMachines/read"
 READ_INSTANCE = "Microsoft.Compute/virtualMachineScaleSets/virtualMachines/read"
 """The one permission that a look needs: at a VM, and at an instance of a Uniform scale set."""
 
+READ_SETS = "Microsoft.Compute/virtualMachineScaleSets/read"
+"""The one that a sweep needs besides."""
 DEALLOCATE = "Microsoft.Compute/virtualMachines/deallocate/action"
 DEALLOCATE_INSTANCE = "Microsoft.Compute/virtualMachineScaleSets/virtualMachines/deallocate/action"
 """The one that a deallocation needs."""
@@ -35,6 +44,26 @@ LOOK_SECONDS = 20.0
 DEALLOCATE_SECONDS = 20.0
 """For Azure's answer to a deallocation, which comes before it is done; token included."""
 
+LIST_SECONDS = 60.0
+"""For one page of a list, token and tries included: pages can be large, and nobody waits for a sweep."""
+
+REMAINING = "x-ms-ratelimit-remaining-subscription-reads"
+API_VERSION = "2026-04-01"
+"""Of the lists; the SDK's own default."""
+
+_VMS = "Microsoft.Compute/virtualMachines"
+_SETS = "Microsoft.Compute/virtualMachineScaleSets"
+_OPERATIONS = {
+    ("virtualmachines", 1): "list_vms",
+    ("virtualmachines", 2): "get_vm",
+    ("virtualmachines/deallocate", 3): "deallocate_vm",
+    ("virtualmachinescalesets", 1): "list_scale_sets",
+    ("virtualmachinescalesets/virtualmachines", 3): "list_instances",
+    ("virtualmachinescalesets/virtualmachines", 4): "get_instance",
+    ("virtualmachinescalesets/virtualmachines/deallocate", 5): "deallocate_instance",
+}
+"""By the types in a request's address, and how many parts it has with the names."""
+
 _GONE = ("ResourceNotFound", "ResourceGroupNotFound", "NotFound")
 _INSTANCE_GONE = (*_GONE, "ParentResourceNotFound")
 _NO_INSTANCE = "is not an active virtual machine scale set vm instanceid"
@@ -44,7 +73,12 @@ class ComputeVms:
     """`VmSource` and `Deallocator` on ARM: a request each, one client per subscription, all on one session."""
 
     def __init__(
-        self, credential: "AsyncTokenCredential", *, endpoint: str = PUBLIC_ARM, clock: Clock
+        self,
+        credential: "AsyncTokenCredential",
+        *,
+        endpoint: str = PUBLIC_ARM,
+        clock: Clock,
+        told: Callable[[str, int], None] = lambda _, __: None,
     ) -> None:
         """Make no connection yet.
 
@@ -52,6 +86,7 @@ class ComputeVms:
             credential: Whose token ARM gets; nobody's where the endpoint is plain http.
             endpoint: ARM's address: https, or http on loopback (the simulated Azure). Else `ValueError`.
             clock: The time.
+            told: Told of each subscription how many reads ARM says are left.
         """
         try:
             self._endpoint = checked(endpoint)
@@ -59,6 +94,7 @@ class ComputeVms:
             raise ValueError(f"STOPGAP_ARM_ENDPOINT: {fault}") from None
         self._credential = credential
         self._clock = clock
+        self._told = told
         self._transport = transport(
             self._endpoint, connect_seconds=CONNECT_SECONDS, read_seconds=READ_SECONDS
         )
@@ -77,6 +113,67 @@ class ComputeVms:
             return read_vm(vm, _vm_body(response), observed_at)
         except Malformed as fault:
             raise Malformed(f"{vm}: {fault}") from None
+
+    async def sight(self, subscription: str) -> AsyncIterator[Sighted]:
+        """All VMs, by three lists: states, models, scale sets; and one of each Uniform set's instances."""
+        join = Join(subscription)
+        vms = f"/subscriptions/{subscription}/providers/{_VMS}"
+        async for rows, asked_at in self._pages(vms, READ, {"statusOnly": "true"}):
+            yield Sighted((), faults=join.add_states(rows, asked_at))
+        async for rows, _ in self._pages(vms, READ, {}):
+            yield join.models(rows)
+        yield Sighted((), unclear=join.rest())
+        async for rows, _ in self._pages(f"/subscriptions/{subscription}/providers/{_SETS}", READ_SETS, {}):
+            sets = join.sets(rows)
+            yield Sighted((), faults=sets.faults)
+            for scale_set in sets.uniform:
+                async for sighted in self._instances(scale_set, join):
+                    yield sighted
+
+    async def _instances(self, scale_set: ScaleSetId, join: Join) -> AsyncIterator[Sighted]:
+        """The instances of a Uniform set. One that has gone since it was listed has none to show."""
+        group = f"/subscriptions/{scale_set.subscription}/resourceGroups/{scale_set.resource_group}"
+        path = f"{group}/providers/{_SETS}/{scale_set.name}/virtualMachines"
+        try:
+            async for rows, asked_at in self._pages(path, READ_INSTANCE, {"$expand": "instanceView"}):
+                yield join.instances(rows, asked_at)
+        except Refused as fault:
+            if fault.code not in _INSTANCE_GONE:
+                raise
+
+    async def _pages(
+        self, path: str, action: str, query: Mapping[str, str]
+    ) -> AsyncIterator[tuple[list[Mapping[str, object]], "datetime"]]:
+        """The rows of a list, page by page, and when each was asked for.
+
+        Read as JSON: the SDK would make a model object of each row, which takes more time than all the rest.
+
+        Args:
+            path: Of the list.
+            action: The permission that it takes.
+            query: What is asked besides.
+        """
+        subscription = path.split("/")[2]
+        client = self._client(subscription)
+        request = HttpRequest("GET", f"{self._endpoint}{path}", params={**query, "api-version": API_VERSION})
+        asked = set[str]()
+        while True:
+            asked.add(request.url)
+            asked_at = self._clock()
+            try:
+                response = await exchange(partial(_listed, client, request), seconds=LIST_SECONDS)
+            except (AzureError, TimeoutError) as error:
+                raise _list_fault(path, action, error) from error
+            self._hear(subscription, response)
+            with _told_of(path):
+                page = read_page(read_json(response, "ARM"))
+            yield page.rows, asked_at
+            if page.next is None:
+                return
+            with _told_of(path):
+                request = HttpRequest("GET", next_page(self._endpoint, page.next))
+                if request.url in asked:
+                    raise Malformed(f"expected the next page to be another one, got {shown(page.next)}")
 
     async def deallocate(self, vm: VmId) -> None:
         """One POST, never sent twice: whoever wants it again has to look again first. Raises as the port says."""
@@ -106,7 +203,15 @@ class ComputeVms:
             )
         async with cast("AsyncHttpResponse", answer) as response:
             await response.read()
+        self._hear(vm.subscription, response)
         return response
+
+    def _hear(self, subscription: str, response: AsyncHttpResponse) -> None:
+        """What ARM says is left; no word, or one that is no number, is none."""
+        remaining = response.headers.get(REMAINING, "")
+        if remaining.isdecimal():
+            metrics.ARM_READS_REMAINING.add(int(remaining))
+            self._told(subscription, int(remaining))
 
     async def _begin_deallocate(self, vm: VmId) -> None:
         """Without polling: looks tell what comes of it."""
@@ -145,7 +250,57 @@ class ComputeVms:
             # Not in the clear: on loopback nobody asks for a token, and nobody gets one.
             scope = f"{self._endpoint}/.default"
             policies.append(AsyncARMChallengeAuthenticationPolicy(self._credential, scope))
-        return policies
+        return [*policies, _Counted()]
+
+
+class _Counted(AsyncHTTPPolicy["HttpRequest", AsyncHttpResponse]):
+    """Counts each request as it is sent, and how it was answered."""
+
+    async def send(
+        self, request: "PipelineRequest[HttpRequest]"
+    ) -> "PipelineResponse[HttpRequest, AsyncHttpResponse]":
+        """Send the request on."""
+        status = "none"
+        try:
+            response = await self.next.send(request)
+            status = str(response.http_response.status_code)
+        finally:
+            metrics.ARM_CALLS.add(operation=operation(request.http_request.url), status=status)
+        return response
+
+
+def operation(url: str) -> str:
+    """What a request to Compute is called in metrics, by its address."""
+    path = url.partition("?")[0].lower().partition("/providers/microsoft.compute/")[2]
+    parts = path.split("/")
+    return _OPERATIONS.get(("/".join(parts[::2]), len(parts)), "other")
+
+
+async def _listed(client: ComputeManagementClient, request: "HttpRequest") -> AsyncHttpResponse:
+    """A page of a list, read to its end; `HttpResponseError` for any answer but a good one.
+
+    A large page takes Azure its time: of the timeouts, only that of the whole exchange holds.
+    """
+    response = await client.send_request(request, read_timeout=LIST_SECONDS)
+    if response.status_code != 200:
+        raise HttpResponseError(response=response, error_format=ARMErrorFormat)
+    return response
+
+
+@contextmanager
+def _told_of(path: str) -> Iterator[None]:
+    """What is malformed, with the list that it is in."""
+    try:
+        yield
+    except Malformed as fault:
+        raise Malformed(f"ARM, GET {path}: {fault}") from None
+
+
+def _list_fault(path: str, action: str, error: AzureError | TimeoutError) -> PortError:
+    fault = port_error(f"ARM, GET {path}", error)
+    if isinstance(error, HttpResponseError) and error.status_code == 403:
+        return Refused(f"{fault} (the app's identity needs {action} on subscription {path.split('/')[2]})")
+    return fault
 
 
 def _response(

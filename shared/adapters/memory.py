@@ -5,20 +5,37 @@ Each call lets other tasks run first, as a request would: who loses a race again
 
 import asyncio
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
+from itertools import batched
 from typing import TYPE_CHECKING
 
 from shared.adapters import cursor, last_listed
+from shared.domain.budget import next_sweep
 from shared.domain.cap import drawn_by
+from shared.domain.fleet import Sighted, fingerprint_of
 from shared.domain.ids import ScaleSetId, VmId
 from shared.domain.money import Offer, Rates
 from shared.domain.observations import Gone, Observation
 from shared.domain.records import Episode, Notice, Record, Transition
 from shared.domain.states import PowerState, ProvisioningState, Reading
 from shared.domain.telling import Telling
-from shared.ports import Busy, Change, Clock, Conflict, Fetched, History, Page, PortError, Query, Stored
+from shared.ports import (
+    Busy,
+    Change,
+    Clock,
+    Conflict,
+    Coverage,
+    Fetched,
+    Forgotten,
+    History,
+    Known,
+    Page,
+    PortError,
+    Query,
+    Stored,
+)
 
 if TYPE_CHECKING:
     from shared.domain.actions import Entry
@@ -36,6 +53,9 @@ class MemoryLedger:
         self._episodes: dict[VmId, dict[datetime, Episode]] = {}
         self._entries: dict[VmId, dict[tuple[datetime, int], Entry]] = {}
         self._drawn: tuple[datetime, ...] = ()
+        self._planned: dict[str, datetime] = {}
+        self._coverage: dict[str, Coverage] = {}
+        self._places: dict[str, tuple[str, VmId, datetime, int]] = {}
         self._prices: dict[Offer, Fetched] = {}
         self._saves = 0
 
@@ -94,6 +114,81 @@ class MemoryLedger:
             tuple(_latest(self._episodes.get(vm, {}), limit)),
             tuple(_latest(self._entries.get(vm, {}), limit)),
         )
+
+    async def known(self, subscription: str) -> dict[VmId, Known]:
+        """What is known of every VM of a subscription, in short."""
+        await asyncio.sleep(0)
+        return {
+            vm: Known(
+                fingerprint_of(stored.record),
+                stored.record.look_at,
+                stored.record.power_state is PowerState.DELETED,
+            )
+            for vm, stored in self._stored.items()
+            if vm.subscription == subscription
+        }
+
+    async def save_all(self, changes: Sequence[tuple[Change, Stored | None]]) -> list[PortError | None]:
+        """Save changes, each as `save` does; what kept each from it."""
+        kept = list[PortError | None]()
+        for change, previous in changes:
+            try:
+                await self.save(change, previous)
+            except Conflict as fault:
+                kept.append(fault)
+            else:
+                kept.append(None)
+        return kept
+
+    async def plan_sweep(self, subscription: str, now: datetime) -> tuple[datetime, bool]:
+        """When the next sweep that events ask for is due, and whether the caller is to ask for it."""
+        await asyncio.sleep(0)
+        planned_at = self._planned.get(subscription)
+        due_at = self._planned[subscription] = next_sweep(planned_at, now)
+        return due_at, due_at != planned_at
+
+    async def keep_coverage(self, coverage: Coverage) -> None:
+        """Keep what the latest sweep of a subscription came to."""
+        await asyncio.sleep(0)
+        self._coverage[coverage.subscription] = coverage
+
+    async def coverage(self, subscriptions: Sequence[str]) -> dict[str, Coverage]:
+        """What the latest sweeps came to."""
+        await asyncio.sleep(0)
+        return {each: self._coverage[each] for each in subscriptions if each in self._coverage}
+
+    async def forget(self, subscription: str, before: datetime, most: int) -> Forgotten:
+        """Remove what is from before a time, of at most so many transitions, episodes and entries."""
+        await asyncio.sleep(0)
+        ends = self._ends(subscription)
+        place = self._places.pop(subscription, None)
+        rest = [name for name in sorted(ends) if place is None or name > place]
+        seen = rest[:most]
+        old = [name for name in seen if (end := ends[name]) and end < before]
+        for kind, vm, at, rank in old:
+            match kind:
+                case "entry":
+                    del self._entries[vm][at, rank]
+                case "episode":
+                    del self._episodes[vm][at]
+                case _:
+                    del self._transitions[vm][at]
+        if len(seen) < len(rest):
+            self._places[subscription] = seen[-1]
+        return Forgotten(len(seen), len(old), finished=len(seen) == len(rest))
+
+    def _ends(self, subscription: str) -> dict[tuple[str, VmId, datetime, int], datetime | None]:
+        """From when each transition, episode and entry is; None for an episode that lasts."""
+        found = dict[tuple[str, VmId, datetime, int], datetime | None]()
+        for vm in self._stored:
+            if vm.subscription == subscription:
+                for at, rank in self._entries.get(vm, {}):
+                    found["entry", vm, at, rank] = at
+                for at, episode in self._episodes.get(vm, {}).items():
+                    found["episode", vm, at, 0] = episode.ended_at and max(episode.ended_at, at)
+                for at in self._transitions.get(vm, {}):
+                    found["transition", vm, at, 0] = at
+        return found
 
     async def draw(self, now: datetime, most: int) -> datetime | None:
         """Take one of the deallocations that may be sent within an hour; else when the next one is free."""
@@ -203,10 +298,10 @@ class MemoryPrices:
 
 
 class MemoryVms:
-    """Ports `VmSource` and `Deallocator`: the VMs that are there, to be changed at will.
+    """Ports `VmSource`, `Fleet` and `Deallocator`: the VMs that are there, to be changed at will.
 
     A look gives what `vms` holds for a VM, seen at the clock's time; an exception is raised; a VM that is not in
-    it is `Gone`.
+    it is `Gone`. The lists show an exception, or an unknown power state, as one that is unclear.
     """
 
     def __init__(
@@ -216,6 +311,12 @@ class MemoryVms:
         self.vms: dict[VmId, Observation | Gone | Exception] = dict(vms or {})
         self.looks: Counter[VmId] = Counter()
         """How often each VM was looked at."""
+        self.sweeps: Counter[str] = Counter()
+        """How often each subscription was swept."""
+        self.unlisted: set[VmId] = set()
+        """VMs that the lists leave out."""
+        self.page_faults: dict[int, Exception] = {}
+        """What the lists raise in the place of a page, by its number."""
         self.deallocations: list[tuple[datetime, VmId]] = []
         """Each time that a VM was asked to be deallocated, whatever came of it."""
         self.refusals: list[PortError] = []
@@ -230,6 +331,26 @@ class MemoryVms:
         if isinstance(seen, Exception):
             raise seen
         return replace(seen, observed_at=observed_at)
+
+    async def sight(self, subscription: str) -> AsyncIterator[Sighted]:
+        """All VMs of a subscription, two at a time."""
+        self.sweeps[subscription] += 1
+        observed_at = self._clock()
+        vms = [
+            (vm, seen)
+            for vm, seen in self.vms.items()
+            if vm.subscription == subscription and vm not in self.unlisted and not isinstance(seen, Gone)
+        ]
+        for number, some in enumerate([*batched(vms, 2, strict=False), ()]):
+            await asyncio.sleep(0)
+            if fault := self.page_faults.get(number):
+                raise fault
+            seen = [
+                replace(each, observed_at=observed_at) for _, each in some if isinstance(each, Observation)
+            ]
+            clear = [each for each in seen if each.reading.power_state is not PowerState.UNKNOWN]
+            shown = {each.vm for each in clear}
+            yield Sighted(tuple(clear), tuple(vm for vm, _ in some if vm not in shown))
 
     async def deallocate(self, vm: VmId) -> None:
         """Ask to deallocate. What is taken shows in `vms` as deallocating."""

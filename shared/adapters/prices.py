@@ -17,7 +17,7 @@ from azure.core.rest import HttpRequest
 
 from shared.domain.malformed import Malformed, shown
 from shared.domain.money import Offer, Rates, read_page, read_rates
-from shared.exchange import answer_to, exchange, leads_to, plain_client, port_error, read_json
+from shared.exchange import answer_to, exchange, next_page, plain_client, port_error, read_json
 from shared.ports import Clock, Fetched, NotNow, PortError, PriceCache
 from shared.settings import PUBLIC_PRICES
 from shared.settings import endpoint as checked
@@ -177,7 +177,7 @@ class RetailPrices:
             rows += page
             if following is None:
                 return rows
-            url = self._next_page(following)
+            url = next_page(self._endpoint, following)
         raise Malformed(f"expected at most {PAGES} pages, got another: {shown(url)}")
 
     def _first_page(self, offer: Offer) -> str:
@@ -191,12 +191,6 @@ class RetailPrices:
         query = {"currencyCode": f"'{offer.currency}'", "$filter": " and ".join(terms)}
         text = urlencode(query, safe="$", encoding="utf-8", errors="replace", quote_via=quote)
         return f"{self._endpoint}{PATH}?{text}"
-
-    def _next_page(self, link: str) -> str:
-        """The address of the next page. The reply chooses it, so it has to be where we asked."""
-        if not leads_to(link, self._endpoint):
-            raise Malformed(f"expected NextPageLink to be on {self._endpoint}, got {shown(link)}")
-        return quote(link, safe="%/:?#[]@!$&'()*+,;=", errors="replace")
 
 
 def _pause(fault: PortError | Malformed) -> timedelta:

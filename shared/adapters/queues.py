@@ -1,4 +1,4 @@
-"""The queues `looks` and `deallocations` in Azure Queue Storage: what is to be done later.
+"""The queues `looks`, `deallocations` and `sweeps` in Azure Queue Storage: what is to be done later.
 
 Messages are in base64, as the host's queue trigger expects them. Azure shows one no earlier than asked for, but
 maybe later, or twice.
@@ -16,8 +16,8 @@ from azure.storage.queue import TextBase64EncodePolicy
 from azure.storage.queue.aio import QueueClient, QueueServiceClient
 
 from shared.exchange import error_code
-from shared.messages import write_attempt, write_look
-from shared.ports import Attempt, Look
+from shared.messages import write_attempt, write_look, write_sweep
+from shared.ports import Attempt, Look, Sweep
 from shared.storage import ask, storage_transport
 
 if TYPE_CHECKING:
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 LOOKS = "looks"
 DEALLOCATIONS = "deallocations"
+SWEEPS = "sweeps"
 
 LONGEST_DELAY = timedelta(days=6)
 """Azure hides a message for at most seven days."""
@@ -79,7 +80,14 @@ async def held(queue: QueueClient) -> int | None:
     return count
 
 
-class StorageQueue[Message: (Look, Attempt)]:
+def open_sweeps(
+    connection_string: str | None, uri: str | None, credential: "AsyncTokenCredential"
+) -> "StorageQueue[Sweep]":
+    """The queue `sweeps` in a storage account."""
+    return StorageQueue(SWEEPS, write_sweep, connection_string, uri, credential)
+
+
+class StorageQueue[Message: (Look, Attempt, Sweep)]:
     """Port `Queue`: a put is one request."""
 
     def __init__(
@@ -108,7 +116,7 @@ class StorageQueue[Message: (Look, Attempt)]:
     async def put(self, message: Message, delay: timedelta) -> None:
         """One message, hidden for the delay. Nothing tells whether the same is already asked for."""
         hidden = ceil(min(max(delay, timedelta()), LONGEST_DELAY).total_seconds())
-        await ask(f"queue {self._name}, {message.vm}", partial(self._send, self._write(message), hidden))
+        await ask(f"queue {self._name}, {_about(message)}", partial(self._send, self._write(message), hidden))
 
     async def check(self) -> None:
         """Make the queue, which changes nothing when it is there, and ask for its properties."""
@@ -137,3 +145,7 @@ class StorageQueue[Message: (Look, Attempt)]:
         """Make the queue. The SDK raises for Azure's 204, which says that it is there already."""
         with suppress(ResourceExistsError):
             await self._queue.create_queue()
+
+
+def _about(message: Look | Attempt | Sweep) -> object:
+    return message.subscription if isinstance(message, Sweep) else message.vm

@@ -12,6 +12,9 @@ Rows of a VM, by row key:
 
 and one row for all, in a partition of its own, `cap`: when the latest deallocations were sent.
 
+Partition `sweeps` has what the latest sweep of each subscription came to, and `places` where the removal of what is old
+goes on in it; the row keys are subscriptions.
+
 Partition `prices` has what was fetched from Azure's price list, by currency, region and size: `EUR!westeurope!…`.
 
 `!` is in no name and sorts before all that is, so rows come in the order of (group, name). Each row holds its
@@ -22,10 +25,12 @@ transaction, which Azure does as a whole or not at all.
 import hashlib
 import re
 import sys
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import partial
+from itertools import accumulate, batched
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -36,13 +41,31 @@ from azure.data.tables.aio import TableServiceClient
 
 from shared.adapters import cursor, last_listed
 from shared.domain.actions import Entry, What
+from shared.domain.budget import next_sweep
 from shared.domain.cap import drawn_by
+from shared.domain.fleet import fingerprint_of
 from shared.domain.ids import ScaleSetId, VmId
 from shared.domain.malformed import shown
 from shared.domain.money import Offer
 from shared.domain.records import Episode, Record, Transition
+from shared.domain.states import PowerState
 from shared.exchange import error_code
-from shared.ports import Busy, Change, Conflict, Damaged, Fetched, History, Page, Query, Stored
+from shared.ports import (
+    Busy,
+    Change,
+    Conflict,
+    Coverage,
+    Damaged,
+    Fetched,
+    Forgotten,
+    History,
+    Known,
+    Page,
+    PortError,
+    Query,
+    Refused,
+    Stored,
+)
 from shared.storage import ask, storage_transport
 
 if TYPE_CHECKING:
@@ -66,6 +89,28 @@ _INDEXES: Mapping[str, Callable[[Record], bool]] = {
 PRICES = "prices"
 """The partition of prices; those of VMs are named after subscriptions, which are GUIDs."""
 
+_SWEEPS = "sweeps"
+"""The partition of what sweeps came to, a row for each subscription."""
+
+_PLANS = "plans"
+"""The partition of the sweeps that events ask for, a row for each subscription."""
+
+_KNOWN_COLUMNS = ("fingerprint", "due_at", "power_state")
+"""What a sweep reads of each VM's row."""
+
+_PLACES = "places"
+"""The partition of where the removal of what is old goes on: after which row key, a row for each subscription."""
+
+_LIFE = ("entry", "episode", "transition")
+"""The kinds of rows that a VM's life is in, in the order of their keys."""
+
+_PART = re.compile(r"(?P<kind>\w+)!.+!.+!(?P<stamp>[0-9]{18})(![0-9]+)?")
+"""A row key of one of them."""
+
+_MOST_OPERATIONS = 100
+_MOST_BYTES = 1_000_000
+"""Azure does at most 100 operations in one transaction, and takes 4 MiB; a quarter of that is soon sent again."""
+
 _MOST_ROWS = 1000
 """Azure answers a query with at most so many rows at once."""
 _REPLACE = {"mode": UpdateMode.REPLACE}
@@ -81,6 +126,13 @@ class _Drawn:
     """When the latest deallocations were sent: as many as the cap, or those of the last hour if these are more."""
 
     at: tuple[datetime, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Planned:
+    """When the next sweep that events ask for is due."""
+
+    due_at: datetime
 
 
 def open_ledger(
@@ -164,6 +216,142 @@ class TableLedger:
             tuple(_value(row, Entry) for row in entries),
         )
 
+    async def known(self, subscription: str) -> dict[VmId, Known]:
+        """One query for each 1,000 VMs, of a few columns."""
+        rows = await self._find(
+            subscription, "vm!", _end("vm!"), {}, sys.maxsize, select=("RowKey", *_KNOWN_COLUMNS)
+        )
+        known = dict[VmId, Known]()
+        for row in rows:
+            match str(row["RowKey"]).split("!"):
+                case [_, group, name]:
+                    known[VmId(subscription, group, name)] = _known(row)
+        return known
+
+    async def save_all(self, changes: Sequence[tuple[Change, Stored | None]]) -> list[PortError | None]:
+        """A transaction for as many as fit into one; where Azure does not take it, the one that it names apart."""
+        kept = list[PortError | None]()
+        for some in _batches([_operations(*each) for each in changes]):
+            kept += await self._save_some(some)
+        return kept
+
+    async def _save_some(
+        self, works: Sequence[list[Operation]], *, again: bool = False
+    ) -> list[PortError | None]:
+        """What kept each of some changes from being saved, given as what is to be written of each.
+
+        Azure does all of a transaction or nothing, and names the first operation that it does not take: that change
+        goes alone, the others once more together; and if that fails `again`, each of them alone.
+        """
+        steps = [step for work in works for step in work]
+        (partition, key), more = (steps[0][1][name] for name in ("PartitionKey", "RowKey")), len(works) - 1
+        whose = f"{partition} {key}" + (f" and {more} more" if more else "")
+        try:
+            await self._ask(f"save of {whose}", partial(self._write, whose, steps))
+        except (Conflict, Refused) as fault:
+            if not _of_one(fault):
+                raise
+            if len(works) == 1:
+                return [fault]
+            if again:
+                return [kept for work in works for kept in await self._save_some([work])]
+            number = _named_by(fault, works)
+            alone = await self._save_some([works[number]])
+            others = await self._save_some([*works[:number], *works[number + 1 :]], again=True)
+            return [*others[:number], *alone, *others[number:]]
+        return [None] * len(works)
+
+    async def plan_sweep(self, subscription: str, now: datetime) -> tuple[datetime, bool]:
+        """A point read, and a conditional write if none was planned; both again if somebody else plans meanwhile."""
+        what = f"plan of a sweep of {subscription}"
+        for _ in range(DRAWS):
+            row = await self._ask(what, partial(self._read, _PLANS, subscription))
+            planned_at = _value(row, _Planned).due_at if row else None
+            due_at = next_sweep(planned_at, now)
+            if due_at == planned_at:
+                return due_at, False
+            etag = str(row.metadata["etag"]) if row else None
+            plan = _conditional(_columns(_PLANS, subscription, _Planned(due_at)), etag)
+            try:
+                await self._ask(what, partial(self._write, what, [plan]))
+            except Conflict:
+                continue
+            return due_at, True
+        raise Busy(f"table {TABLE}, {what}: overtaken by others {DRAWS} times")
+
+    async def keep_coverage(self, coverage: Coverage) -> None:
+        """One upsert."""
+        row = _columns(_SWEEPS, coverage.subscription, coverage)
+        keep = partial(self._table.upsert_entity, row, mode=UpdateMode.REPLACE)
+        await self._ask(f"save of the sweep of {coverage.subscription}", keep)
+
+    async def coverage(self, subscriptions: Sequence[str]) -> dict[str, Coverage]:
+        """One query, from the first to the last of them."""
+        if not subscriptions:
+            return {}
+        first, last = min(subscriptions)[:-1], _end(max(subscriptions))
+        found = dict[str, Coverage]()
+        for row in await self._find(_SWEEPS, first, last, {}, sys.maxsize):
+            # One that is damaged counts for none: the next sweep writes it anew.
+            with suppress(Damaged):
+                found[str(row["RowKey"])] = _value(row, Coverage)
+        return {each: found[each] for each in subscriptions if each in found}
+
+    async def forget(self, subscription: str, before: datetime, most: int) -> Forgotten:
+        """One query for each 1,000 rows, of their keys, which have their time; a transaction for each 100 that go.
+
+        And a read and a write of where it goes on.
+        """
+        row = await self._ask(
+            f"read of the place in {subscription}", partial(self._read, _PLACES, subscription)
+        )
+        place = str(row.get("after") or "") if row else ""
+        seen = removed = 0
+        for kind in _LIFE:
+            first, end = f"{kind}!", _end(f"{kind}!")
+            while seen < most and place < end:
+                limit = min(most - seen, _MOST_ROWS)
+                rows = await self._find(
+                    subscription, max(place, first), end, {}, limit, select=("RowKey", "ended_at")
+                )
+                removed += await self._remove(subscription, before, rows)
+                seen += len(rows)
+                place = str(rows[-1]["RowKey"]) if len(rows) == limit else end
+        finished = place >= end
+        columns: Columns = {
+            "PartitionKey": _PLACES,
+            "RowKey": subscription,
+            "after": "" if finished else place,
+        }
+        keep = partial(self._table.upsert_entity, columns, mode=UpdateMode.REPLACE)
+        await self._ask(f"save of the place in {subscription}", keep)
+        return Forgotten(seen, removed, finished)
+
+    async def _remove(self, subscription: str, before: datetime, rows: Sequence[TableEntity]) -> int:
+        """Remove the rows that are old; how many."""
+        old = [str(row["RowKey"]) for row in rows if await self._is_old(subscription, row, before)]
+        for some in batched(old, _MOST_OPERATIONS, strict=False):
+            works = [[_removal(subscription, key)] for key in some]
+            for fault in await self._save_some(works):
+                if fault and not isinstance(fault, Conflict):
+                    raise fault
+        return len(old)
+
+    async def _is_old(self, subscription: str, row: TableEntity, before: datetime) -> bool:
+        """Whether a row of a VM's life is from before a time. One that we cannot have written is left alone."""
+        key = str(row["RowKey"])
+        named = _PART.fullmatch(key)
+        if named is None or named["stamp"] <= _stamp(before):
+            return False
+        if named["kind"] != "episode":
+            return True
+        ended_at = row.get("ended_at")
+        if not isinstance(ended_at, datetime):
+            # It lasts, or an older version wrote it, without the column.
+            whole = await self._ask(f"read of {key}", partial(self._read, subscription, key))
+            ended_at = _ended_at(whole)
+        return ended_at is not None and ended_at < before
+
     async def draw(self, now: datetime, most: int) -> datetime | None:
         """A point read and a conditional write, both again if somebody else draws at the same time.
 
@@ -214,14 +402,32 @@ class TableLedger:
         return await self._find(vm.subscription, first, _end(first), {}, limit)
 
     async def _find(
-        self, subscription: str, after: str, end: str, columns: Mapping[str, object], limit: int
+        self,
+        subscription: str,
+        after: str,
+        end: str,
+        columns: Mapping[str, object],
+        limit: int,
+        select: Sequence[str] | None = None,
     ) -> list[TableEntity]:
-        """At most `limit` rows of a partition between two row keys, both excluded, where columns are as given."""
+        """At most `limit` rows of a partition between two row keys, both excluded, where columns are as given.
+
+        Args:
+            subscription: The partition.
+            after: The row key before the first.
+            end: The row key after the last.
+            columns: What the columns of these names have to be.
+            limit: How many rows.
+            select: The columns that are read; None: all.
+        """
         where = "PartitionKey eq @subscription and RowKey gt @after and RowKey lt @end"
         where += "".join(f" and {column} eq @{column}" for column in columns)
         values = {"subscription": subscription, "after": after, "end": end, **columns}
         pages = self._table.query_entities(
-            where, parameters=values, results_per_page=min(limit, _MOST_ROWS)
+            where,
+            parameters=values,
+            results_per_page=min(limit, _MOST_ROWS),
+            select=list(select) if select else None,
         ).by_page()
         rows = list[TableEntity]()
         while len(rows) < limit:
@@ -240,7 +446,7 @@ class TableLedger:
             raise
 
     async def _write(self, what: str, operations: list[Operation]) -> str:
-        """Submit a transaction; the new ETag of its first row.
+        """Submit a transaction; the new ETag of its first row, empty if it was removed.
 
         It may be sent again when its answer is lost. Had the first been done, the second comes too late for its
         condition: a `Conflict` with ourselves, and right, as whoever gets it reads again and finds the work done.
@@ -251,7 +457,7 @@ class TableLedger:
             if error_code(error) in _NOT_AS_READ or error.status_code == 412:
                 raise Conflict(f"table {TABLE}, {what}: not as it was read ({error_code(error)})") from error
             raise
-        return str(done[0]["etag"])
+        return str(done[0].get("etag", ""))
 
     async def _drawn(self) -> tuple[TableEntity | None, tuple[datetime, ...]]:
         row = await self._ask("read of the cap", partial(self._read, *_CAP))
@@ -287,12 +493,58 @@ def _operations(change: Change, previous: Stored | None) -> list[Operation]:
     return operations
 
 
+def _batches(works: Sequence[list[Operation]]) -> Iterator[list[list[Operation]]]:
+    """As many changes at a time as one transaction can do."""
+    batch, count, size = list[list[Operation]](), 0, 0
+    for work in works:
+        more = sum(_most_bytes(str(columns["body"])) for _, columns, _ in work)
+        if batch and (count + len(work) > _MOST_OPERATIONS or size + more > _MOST_BYTES):
+            yield batch
+            batch, count, size = [], 0, 0
+        batch.append(work)
+        count, size = count + len(work), size + more
+    if batch:
+        yield batch
+
+
 def _conditional(row: Columns, etag: str | None) -> Operation:
     """The write of a row that is still as it was read; None: not there."""
     if etag is None:
         return TransactionOperation.CREATE, row, {}
     condition = {"etag": etag, "match_condition": MatchConditions.IfNotModified}
     return TransactionOperation.UPDATE, row, {**_REPLACE, **condition}
+
+
+def _most_bytes(body: str) -> int:
+    """How many bytes a row's JSON can become as a text in JSON: `"` becomes two, `ü` six."""
+    return len(body) * (2 if body.isascii() else 6)
+
+
+def _of_one(fault: PortError) -> bool:
+    """Whether Azure does not take one of a transaction's rows, rather than any request of ours."""
+    error = fault.__cause__
+    return isinstance(fault, Conflict) or (
+        isinstance(error, HttpResponseError) and error.status_code in {400, 413}
+    )
+
+
+def _named_by(fault: PortError, works: Sequence[list[Operation]]) -> int:
+    """Which of the changes Azure says that it does not take; the first if it does not say."""
+    index = getattr(fault.__cause__, "index", 0)
+    ends = accumulate(len(work) for work in works)
+    return next((number for number, end in enumerate(ends) if index < end), 0)
+
+
+def _ended_at(row: TableEntity | None) -> datetime | None:
+    """When an episode ended; None when it lasts, or cannot be read."""
+    try:
+        return _value(row, Episode).ended_at if row else None
+    except Damaged:
+        return None
+
+
+def _removal(subscription: str, key: str) -> Operation:
+    return TransactionOperation.DELETE, {"PartitionKey": subscription, "RowKey": key}, {}
 
 
 def _name(part: Transition | Episode | Entry) -> str:
@@ -338,7 +590,20 @@ def _row(key: str, value: Record | Transition | Episode | Entry) -> Columns:
         row["flagged"] = value.flag is not None
         row["parked"] = value.parked
         row["observed_at"] = value.observed_at
+        row["fingerprint"] = fingerprint_of(value)
+        if value.look_at:
+            row["due_at"] = value.look_at
+    if isinstance(value, Episode) and value.ended_at:
+        row["ended_at"] = value.ended_at
     return row
+
+
+def _known(row: TableEntity) -> Known:
+    """What the columns of a record's row say; of what is not there as we write it, nothing: a look will tell."""
+    said, due_at = row.get("fingerprint"), row.get("due_at")
+    good = isinstance(said, str) and (due_at is None or isinstance(due_at, datetime))
+    deleted = row.get("power_state") == PowerState.DELETED
+    return Known(str(said), due_at, deleted) if good else Known("", None, deleted)
 
 
 def _columns(partition: str, key: str, value: object) -> Columns:
@@ -350,7 +615,7 @@ def _columns(partition: str, key: str, value: object) -> Columns:
     }
 
 
-def _value[Value: (Record, Transition, Episode, Entry, Fetched, _Drawn)](
+def _value[Value: (Record, Transition, Episode, Entry, Fetched, Coverage, _Drawn, _Planned)](
     row: TableEntity, of: type[Value]
 ) -> Value:
     try:

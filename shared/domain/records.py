@@ -220,6 +220,7 @@ class Record:
         times = [
             self.due_at,
             self.retry.at if self.retry else None,
+            self.exempted.until if self.exempted else None,
             *(notice.try_at for notice in self.outbox if not notice.parked),
             flag.snoozed_until if flag else None,
             flag.deallocate_after if flag and planned else None,

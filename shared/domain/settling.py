@@ -106,6 +106,21 @@ def settle(record: Record) -> Record:
     return _forgotten(replace(record, settled=settled))
 
 
+def covers(record: Record, signal: Signal) -> bool:
+    """Whether a look has seen already what a signal tells of, so that it can only add a cause.
+
+    The VM is at rest in the state that the signal leads to, by a look that began after what it tells of.
+    """
+    present = record.present
+    return (
+        present is not None
+        and record.heard is None
+        and present.power_state is signal.leads_to
+        and record.observed_at >= signal.cause.at
+        and not _renews(present, signal.cause, record.observed_at)
+    )
+
+
 def with_signal(record: Record, signal: Signal | None) -> Record:
     """Take in a signal that explains the present state, or tells of one not seen yet; leave out a stale one."""
     if signal is None or signal.leads_to is None:

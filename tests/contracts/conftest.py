@@ -2,6 +2,7 @@ from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING, cast
 
 import pytest
+from azure.data.tables.aio import TableServiceClient
 
 from local.azure.server import SimulatedAzure
 from local.azurite import Azurite
@@ -11,6 +12,7 @@ from shared.adapters.tables import TableLedger, open_ledger
 from shared.ports import Ledger
 from tests.contracts.arm import OTHER_SUBSCRIPTION, SUBSCRIPTION, vms_at
 from tests.contracts.canned import Canned, canned_service
+from tests.contracts.counting import Counting
 
 if TYPE_CHECKING:
     from azure.core.credentials_async import AsyncTokenCredential
@@ -58,3 +60,18 @@ async def canned_vms(arm: Canned) -> AsyncIterator[ComputeVms]:
     """VMs on an ARM that answers what it is told to."""
     async with vms_at(arm.url) as vms:
         yield vms
+
+
+@pytest.fixture
+async def counting(azurite: Azurite) -> AsyncIterator[tuple[TableLedger, Counting]]:
+    """A ledger whose requests are counted."""
+    transport = Counting()
+    ledger = TableLedger(
+        TableServiceClient.from_connection_string(
+            azurite.connection_string, transport=transport, retry_total=0
+        )
+    )
+    await ledger.check()
+    transport.clear()
+    yield ledger, transport
+    await ledger.close()

@@ -1,16 +1,12 @@
 """What Table Storage adds to the contract of `Ledger`: what it costs, how rows look, what is not there yet."""
 
 import json
-from collections.abc import AsyncIterator
 from dataclasses import replace
 from itertools import product
 from uuid import uuid4
 
 import pytest
-from azure.core.pipeline.transport import AioHttpTransport
-from azure.core.rest import AsyncHttpResponse, HttpRequest
 from azure.data.tables import TableEntity
-from azure.data.tables.aio import TableServiceClient
 
 from local.azurite import Azurite
 from shared.adapters import tables
@@ -19,6 +15,7 @@ from shared.domain.ids import VmId
 from shared.domain.states import PowerState
 from shared.ports import Change, Damaged, Query
 from tests.contracts.conftest import NOBODY
+from tests.contracts.counting import Counting
 from tests.contracts.fleet import (
     entry,
     episode,
@@ -30,36 +27,6 @@ from tests.contracts.fleet import (
     save_new,
     transition,
 )
-
-
-class Counting(AioHttpTransport):  # type: ignore[misc]  # azure-core loads it late, so mypy does not know it
-    """Counts the requests, and the rows that queries gave."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.requests = list[str]()
-        self.rows = 0
-
-    async def send(self, request: HttpRequest, *, stream: bool) -> AsyncHttpResponse:
-        response: AsyncHttpResponse = await super().send(request, stream=stream)
-        self.requests.append(request.method)
-        if "()?" in request.url:
-            self.rows += len(json.loads(await response.read())["value"])
-        return response
-
-
-@pytest.fixture
-async def counting(azurite: Azurite) -> AsyncIterator[tuple[TableLedger, Counting]]:
-    transport = Counting()
-    ledger = TableLedger(
-        TableServiceClient.from_connection_string(
-            azurite.connection_string, transport=transport, retry_total=0
-        )
-    )
-    await ledger.check()
-    transport.requests.clear()
-    yield ledger, transport
-    await ledger.close()
 
 
 async def test_a_read_is_one_request_and_a_save_is_another(counting: tuple[TableLedger, Counting]) -> None:
@@ -99,7 +66,7 @@ async def test_listing_some_costs_the_same_in_a_large_fleet(
     for start in range(0, len(fleet), 100):
         operations = [tables._operations(Change(each), None) for each in fleet[start : start + 100]]
         await ledger._table.submit_transaction([step for steps in operations for step in steps])
-    transport.requests.clear()
+    transport.clear()
 
     assert await listed(ledger, replace(query, subscriptions=(subscription,))) == some
 
@@ -114,7 +81,7 @@ async def test_history_reads_no_more_than_it_gives(counting: tuple[TableLedger, 
         at = minutes(number)
         change = Change(record(vm), transition(vm, at), (episode(vm, at),), (entry(vm, at),))
         stored = await ledger.save(change, stored)
-    transport.requests.clear()
+    transport.clear()
 
     await ledger.history(vm, 2)
 

@@ -501,6 +501,10 @@ class TestFailing:
         expected = None if seconds is None else timedelta(seconds=seconds)
         assert raised.value.retry_after == expected
         assert len(arm.requests) == 1
+        with pytest.raises((Throttled, Unavailable)) as raised:
+            _ = [page async for page in canned_vms.sight(VM.subscription)]
+        assert raised.value.retry_after == expected
+        assert len(arm.requests) == 2
 
     async def test_an_answer_that_breaks_off(self, arm: Canned, canned_vms: ComputeVms) -> None:
         arm.answer(break_off)

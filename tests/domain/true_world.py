@@ -17,6 +17,7 @@ from typing import Any
 
 from shared.adapters.memory import MemoryPrices, MemoryQueue
 from shared.attempts import Attempts
+from shared.budgets import Budgets
 from shared.costs import Costs
 from shared.domain.exemptions import Exemption
 from shared.domain.ids import VmId
@@ -24,7 +25,7 @@ from shared.domain.money import Cost
 from shared.domain.policy import Channel, Policy
 from shared.domain.records import Record
 from shared.domain.signals import Event
-from shared.ports import Attempt, Look, PortError
+from shared.ports import Attempt, Look, PortError, Sweep
 from shared.requests import NoSuchVm, NotDone, Requests
 from shared.watch import Watch
 from tests.domain.true_life import SUBSCRIPTION, VM, Condition, Deed, Sent, TrueLife
@@ -146,17 +147,20 @@ class World:
         arm, self.ledger, self.notices = Arm(self), Ledger(self), Inbox(self)
         self.looks = MemoryQueue[Look](lambda: self.now)
         self.deallocations = MemoryQueue[Attempt](lambda: self.now)
+        self.sweeps = MemoryQueue[Sweep](lambda: self.now)
         self.task: Task | None = None
         self.watch = Watch(
             vms=arm,
             ledger=self.ledger,
             looks=self.looks,
             deallocations=self.deallocations,
+            sweeps=self.sweeps,
             notices={Channel.TOPIC: self.notices},
             costs=_NoCosts(MemoryPrices, "USD", lambda: self.now),
             policy=policy,
             subscriptions=frozenset({SUBSCRIPTION}),
             now=lambda: self.now,
+            budgets=Budgets(lambda: self.now),
         )
         self.attempts, self.requests = Attempts(self.watch, arm), Requests(self.watch)
         self._chance = random.Random(weather.seed)  # noqa: S311 - weather, not secrets

@@ -23,13 +23,14 @@ from shared.adapters.compute import ComputeVms
 from shared.adapters.memory import MemoryNotices, MemoryPrices, MemoryQueue
 from shared.adapters.tables import TableLedger
 from shared.attempts import Attempts
+from shared.budgets import Budgets
 from shared.costs import Costs
 from shared.domain.ids import VmId, parse_vm_id
 from shared.domain.observations import Gone, Observation
 from shared.domain.policy import Channel, Mode, Policy
 from shared.domain.records import Record
 from shared.domain.signals import Event
-from shared.ports import Attempt, Change, Look, Stored, VmSource
+from shared.ports import Attempt, Change, Look, Stored, Sweep, VmSource
 from shared.watch import Watch
 from tests.contracts.credentials import Nobody
 
@@ -194,11 +195,13 @@ class Arena:
                 ledger=ledger,
                 looks=queues[0],
                 deallocations=queues[1],
+                sweeps=MemoryQueue[Sweep](self.clock),
                 notices={Channel.TOPIC: notices},
                 costs=Costs(MemoryPrices, "USD", self.clock),
                 policy=ARMED,
                 subscriptions=frozenset({DEFAULT_SUBSCRIPTION}),
                 now=self.clock,
+                budgets=Budgets(self.clock),
             )
 
         vm = parse_vm_id(vm_id)

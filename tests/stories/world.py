@@ -6,6 +6,7 @@ from typing import Any
 
 from shared.adapters.memory import MemoryLedger, MemoryNotices, MemoryPrices, MemoryQueue, MemoryVms
 from shared.attempts import Attempts
+from shared.budgets import Budgets
 from shared.costs import Costs
 from shared.domain.ids import VmId
 from shared.domain.observations import Model, Observation
@@ -13,16 +14,14 @@ from shared.domain.policy import Channel, Policy
 from shared.domain.records import Record
 from shared.domain.signals import Event
 from shared.domain.states import PowerState, ProvisioningState, Reading
-from shared.ports import Attempt, Look
+from shared.ports import Attempt, Look, Sweep
 from shared.requests import Requests
+from shared.sweeps import Sweeps
 from shared.watch import Outcome, Watch
 
 SUBSCRIPTION = "00000000-0000-4000-8000-000000000001"
 NOON = datetime(2026, 11, 21, 12, tzinfo=UTC)
 WEB = VmId.of(SUBSCRIPTION, "rg-shop", "web-1")
-ARM_ID = (
-    f"/subscriptions/{SUBSCRIPTION}/resourceGroups/RG-Shop/providers/Microsoft.Compute/virtualMachines/web-1"
-)
 
 
 @dataclass
@@ -38,6 +37,7 @@ class World:
         self.ledger = MemoryLedger()
         self.looks = MemoryQueue[Look](lambda: self.now)
         self.deallocations = MemoryQueue[Attempt](lambda: self.now)
+        self.sweeps = MemoryQueue[Sweep](lambda: self.now)
         self.notices = MemoryNotices()
         self.watch = self.instance()
 
@@ -51,6 +51,15 @@ class World:
         """What the HTTP functions call."""
         return Requests(self.watch)
 
+    @property
+    def sweeping(self) -> Sweeps:
+        """What the functions `sweep_schedule` and `sweep_subscription` call."""
+        return Sweeps(self.watch, self.vms)
+
+    async def sweep(self) -> Outcome:
+        """A sweep that is asked for now, and done at once."""
+        return await self.sweeping.sweep(Sweep(SUBSCRIPTION, self.now))
+
     def instance(self) -> Watch:
         """An instance of the app: the platform may run many, and start another when one dies."""
         return Watch(
@@ -58,11 +67,13 @@ class World:
             ledger=self.ledger,
             looks=self.looks,
             deallocations=self.deallocations,
+            sweeps=self.sweeps,
             notices={Channel.TOPIC: self.notices},
             costs=Costs(lambda: self.prices, "USD", lambda: self.now),
             policy=self.policy,
             subscriptions=frozenset({SUBSCRIPTION}),
             now=lambda: self.now,
+            budgets=Budgets(lambda: self.now),
         )
 
     def put(
@@ -78,17 +89,21 @@ class World:
         reading = Reading(PowerState(power), ProvisioningState(provisioning), None, hibernated=False)
         self.vms.vms[vm] = Observation(vm, self.now, reading, Model(uid="uid-1", **model), tags or {})
 
-    async def tell(self, operation: str = "powerOff/action", *, ago: timedelta = timedelta()) -> Outcome:
-        """Deliver the event of an operation on the VM that ended some time ago."""
+    async def tell(
+        self, operation: str = "powerOff/action", *, ago: timedelta = timedelta(), vm: VmId = WEB
+    ) -> Outcome:
+        """Deliver the event of an operation on a VM that ended some time ago."""
         data = {"operationName": f"Microsoft.Compute/virtualMachines/{operation}", "correlationId": "corr-1"}
         return await self.watch.event(
-            Event("Microsoft.Resources.ResourceActionSuccess", ARM_ID, self.now - ago, data)
+            Event("Microsoft.Resources.ResourceActionSuccess", str(vm), self.now - ago, data)
         )
 
     async def deliver(self) -> list[Outcome]:
         """Let the queues deliver what is due now."""
         looks = [await self.watch.look_again(look, 1) for look in self.looks.due(self.now)]
-        return looks + [await self.attempts.make(attempt) for attempt in self.deallocations.due(self.now)]
+        attempts = [await self.attempts.make(attempt) for attempt in self.deallocations.due(self.now)]
+        sweeps = [await self.sweeping.sweep(sweep) for sweep in self.sweeps.due(self.now)]
+        return looks + attempts + sweeps
 
     async def wait(self, time: timedelta) -> None:
         """Let time pass, and the queues deliver each message as it becomes due."""
@@ -99,12 +114,12 @@ class World:
         self.now = until
 
     def _next(self) -> datetime | None:
-        times = (self.looks.next_at, self.deallocations.next_at)
+        times = (self.looks.next_at, self.deallocations.next_at, self.sweeps.next_at)
         return min((at for at in times if at), default=None)
 
-    async def record(self) -> Record:
-        """The latest word on the VM."""
-        stored = await self.ledger.latest(WEB)
+    async def record(self, vm: VmId = WEB) -> Record:
+        """The latest word on a VM."""
+        stored = await self.ledger.latest(vm)
         assert stored
         return stored.record
 

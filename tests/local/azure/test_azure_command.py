@@ -91,7 +91,9 @@ async def test_a_webhook_that_fails_the_handshake_is_one_clear_line() -> None:
     assert err.count(b"\n") == 1
 
 
-@pytest.mark.parametrize(("option", "value"), [("--port", "70000"), ("--speed", "0"), ("--schema", "JSON")])
+@pytest.mark.parametrize(
+    ("option", "value"), [("--port", "70000"), ("--speed", "0"), ("--page-size", "0"), ("--schema", "JSON")]
+)
 def test_wrong_options_are_refused(option: str, value: str, capsys: pytest.CaptureFixture[str]) -> None:
     parser = argparse.ArgumentParser()
     command.add_arguments(parser)

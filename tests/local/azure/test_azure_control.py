@@ -186,6 +186,13 @@ async def test_a_webhook(azure: SimulatedAzure, call: Call, http: aiohttp.Client
         ("locks/remove", {"scope_id": ID}, 400, "there is no lock on"),
         ("permissions", {"actions": "*"}, 400, "actions is '*'; expected a list"),
         ("operation-seconds", {"seconds": -1}, 400, "expected 0, more, or null"),
+        ("fleet", {"subscription": SUB}, 400, "count"),
+        ("scale-sets/remove", {"id": SET}, 404, "virtualMachineScaleSets/farm' under"),
+        ("page-size", {"rows": 0}, 400, "expected 1 or more"),
+        ("clock", {"at": "soon"}, 400, "soon"),
+        ("burst", {"seconds": 1}, 400, "events"),
+        ("burst", {"events": 1, "seconds": 1}, 400, "a burst needs VMs"),
+        ("burst/play", {}, 400, "there is no burst"),
         ("topic/mode", {"mode": "well"}, 400, "topic mode is 'well'"),
         ("webhook/mode", {"mode": "well"}, 400, "webhook mode is 'well'"),
         ("subscriptions", {"endpoint": "http://127.0.0.1:1/"}, 400, "handshake"),
@@ -214,6 +221,66 @@ async def test_a_scale_set(call: Call) -> None:
         (ids[1], "farm_1", "stopped"),
     ]
     assert vms[0]["history"][0]["at"] == "2026-09-01T00:00:00+00:00"
+
+
+async def test_a_fleet_its_pages_and_what_was_asked(
+    azure: SimulatedAzure, call: Call, http: aiohttp.ClientSession
+) -> None:
+    ids = (await call("POST", "fleet", 201, subscription=SUB, count=7, since="2026-09-01T00:00:00Z"))["ids"]
+    await call("POST", "scale-sets", 201, **{**VM, "name": "farm", "instances": 2})
+    await call("POST", "scale-sets/remove", id=SET)
+    await call("POST", "page-size", rows=4)
+    url = f"{azure.url}/subscriptions/{SUB}/providers/Microsoft.Compute/virtualMachines?api-version=1"
+    async with http.get(url) as response:
+        page = await response.json()
+
+    assert [row["id"] for row in page["value"]] == sorted(ids)[:4]
+    powers = (await call("GET", "powers"))["powers"]
+    assert powers == azure.powers()
+    assert [powers[vm_id.lower()] for vm_id in ids] == ["running"] * 3 + ["deallocated"] + ["running"] * 2 + [
+        "stopped"
+    ]
+    assert await call("GET", "counts") == {"counts": {"listAll": {"200": 1}}}
+
+
+async def test_limits_and_the_clock(azure: SimulatedAzure, call: Call, http: aiohttp.ClientSession) -> None:
+    await call("POST", "clock", at="2026-09-01T02:00:00+02:00")
+    await call("POST", "limits", arm=True)
+    await call("POST", "limits", compute=True)
+    url = f"{azure.url}/subscriptions/{SUB}/providers/Microsoft.Compute/virtualMachines?api-version=1"
+    await call("POST", "fleet", 201, subscription=SUB, count=1)
+    statuses = []
+    for _ in range(251):
+        async with http.get(url) as response:
+            statuses.append(response.status)
+
+    assert await call("GET", "limits") == {"arm": True, "compute": True}
+    assert await call("GET", "clock") == {"at": "2026-09-01T00:00:00+00:00"}
+    assert statuses == [200] * 250 + [429]
+    await call("POST", "clock", at=None)
+    assert (await call("GET", "clock"))["at"] > "2026-09-01T00:00:00"
+
+
+async def test_a_burst(call: Call) -> None:
+    await call("POST", "fleet", 201, subscription=SUB, count=30)
+    begun = await call(
+        "POST", "burst", 201, events=50, seconds=300, begins_at="2026-09-01T00:00:00Z", duplicates=0.5
+    )
+    some = await call("POST", "burst/play", until="2026-09-01T00:01:00Z")
+    then = await call("GET", "clock")
+    rest = await call("POST", "burst/play")
+
+    assert begun["operations"] > 10
+    assert (begun["begins_at"], begun["ends_at"]) == (
+        "2026-09-01T00:00:00+00:00",
+        "2026-09-01T00:05:00+00:00",
+    )
+    assert then == {"at": "2026-09-01T00:01:00+00:00"}
+    assert some["next_at"] > then["at"]
+    assert (rest["next_at"], rest["refused"]) == (None, 0)
+    events = some["events"] + rest["events"]
+    assert len(events) > len({event["id"] for event in events}) >= 50
+    assert {event["topic"] for event in events} == {f"/subscriptions/{SUB}"}
 
 
 async def test_every_verb_in_the_table_is_one(azure: SimulatedAzure, call: Call) -> None:

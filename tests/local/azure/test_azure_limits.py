@@ -1,4 +1,7 @@
-from collections.abc import Awaitable, Callable
+import json
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -11,6 +14,7 @@ from local.azure.faults import Fault, FaultKind
 from local.azure.model import PowerState
 from local.azure.server import SimulatedAzure
 from local.azure.settings import DEFAULT_SUBSCRIPTION as SUB
+from local.azure.throttling import POLICIES
 
 type Connect = Callable[..., Awaitable[ComputeManagementClient]]
 
@@ -55,9 +59,186 @@ async def test_without_enforcement_only_the_headers_tell(
 
     assert read.headers["x-ms-ratelimit-remaining-subscription-reads"] == "249"
     assert read.headers["x-ms-ratelimit-remaining-resource"] == (
-        "Microsoft.Compute/LowCostGet3Min;3999,Microsoft.Compute/LowCostGet30Min;31999"
+        "Microsoft.Compute/LowCostGetSubscriptionMaximum;23999,Microsoft.Compute/LowCostGetResource;35"
     )
     assert written.headers["x-ms-ratelimit-remaining-subscription-writes"] == "199"
+
+
+REMAINING = "x-ms-ratelimit-remaining-subscription-reads"
+RESOURCE = "x-ms-ratelimit-remaining-resource"
+LISTS = {
+    "listAll": f"/subscriptions/{SUB}/providers/Microsoft.Compute/virtualMachines",
+    "listStatus": f"/subscriptions/{SUB}/providers/Microsoft.Compute/virtualMachines?statusOnly=true",
+    "list": f"/subscriptions/{SUB}/resourceGroups/rg/providers/Microsoft.Compute/virtualMachines",
+    "scaleSet.listAll": f"/subscriptions/{SUB}/providers/Microsoft.Compute/virtualMachineScaleSets",
+    "scaleSet.list": (
+        f"/subscriptions/{SUB}/resourceGroups/rg/providers/Microsoft.Compute/virtualMachineScaleSets/farm"
+        "/virtualMachines?$expand=instanceView"
+    ),
+}
+
+
+@dataclass
+class Reader:
+    """Asks a simulated Azure that enforces Compute's limits, whose clock is set."""
+
+    azure: SimulatedAzure
+    http: aiohttp.ClientSession
+
+    async def ask(self, path: str, method: str = "GET") -> aiohttp.ClientResponse:
+        joined = "&" if "?" in path else "?"
+        async with self.http.request(method, f"{self.azure.url}{path}{joined}api-version=1") as response:
+            await response.read()
+        return response
+
+    async def statuses(self, path: str, times: int, method: str = "GET") -> Counter[int]:
+        return Counter([(await self.ask(path, method)).status for _ in range(times)])
+
+
+@pytest.fixture
+async def reader(http: aiohttp.ClientSession) -> AsyncIterator[Reader]:
+    async with SimulatedAzure(enforce_compute_limits=True, operation_seconds=0) as azure:
+        azure.clock.set(datetime(2026, 9, 1, tzinfo=UTC))
+        azure.add_vm(SUB, "rg", "vm-1")
+        azure.add_scale_set(SUB, "rg", "farm", instances=2)
+        yield Reader(azure, http)
+
+
+class TestEveryAnswer:
+    @pytest.mark.parametrize("operation", LISTS)
+    async def test_a_list_is_a_read(self, reader: Reader, operation: str) -> None:
+        answers = [await reader.ask(LISTS[operation]) for _ in range(2)]
+
+        assert [answer.headers[REMAINING] for answer in answers] == ["249", "248"]
+        assert reader.azure.arm.counts() == {operation: 2}
+
+    @pytest.mark.parametrize(
+        ("path", "status"),
+        [
+            ("/nowhere", 404),
+            ("/providers/Microsoft.Compute/virtualMachines?statusOnly=maybe", 400),
+            ("/resourceGroups/rg/providers/Microsoft.Compute/virtualMachines/gone", 404),
+        ],
+    )
+    async def test_what_fails_draws_on_the_bucket_as_well(
+        self, reader: Reader, path: str, status: int
+    ) -> None:
+        answer = await reader.ask(f"/subscriptions/{SUB}{path}")
+        assert (answer.status, answer.headers[REMAINING]) == (status, "249")
+
+    @pytest.mark.parametrize("kind", ["400", "403", "404", "409", "429", "500", "503"])
+    async def test_so_does_a_fault(self, reader: Reader, kind: FaultKind) -> None:
+        reader.azure.inject(Fault(kind=kind))
+        answer = await reader.ask(LISTS["listAll"])
+        assert (answer.status, answer.headers[REMAINING]) == (int(kind), "249")
+
+    async def test_a_subscription_that_is_not_there_has_no_bucket(self, reader: Reader) -> None:
+        answer = await reader.ask("/subscriptions/elsewhere/providers/Microsoft.Compute/virtualMachines")
+        assert answer.status == 404
+        assert REMAINING not in answer.headers
+
+
+class TestComputesLimits:
+    async def test_900_lists_and_300_more_each_minute(self, reader: Reader) -> None:
+        first = await reader.ask(LISTS["listAll"])
+        then = await reader.statuses(LISTS["listStatus"], 899)
+        refused = await reader.ask(LISTS["list"])
+        body = await refused.json()
+        elsewhere = await reader.ask(LISTS["scaleSet.listAll"])
+        reader.azure.clock.set(reader.azure.clock() + timedelta(seconds=59))
+        almost = await reader.ask(LISTS["listAll"])
+        reader.azure.clock.set(reader.azure.clock() + timedelta(seconds=1))
+        a_minute_later = await reader.statuses(LISTS["listAll"], 301)
+
+        name = "HighCostGetSubscriptionMaximum"
+        assert first.headers[RESOURCE] == f"Microsoft.Compute/{name};899"
+        assert then == {200: 899}
+        assert (refused.status, refused.headers["Retry-After"]) == (429, "60")
+        assert refused.headers.getall(RESOURCE) == [f"Microsoft.Compute/{name};0"]
+        assert body["details"][0]["target"] == name
+        assert json.loads(body["details"][0]["message"]) == {
+            "operationGroup": name,
+            "startTime": "2026-09-01T00:00:00.0000001+00:00",
+            "endTime": "2026-09-01T00:01:00.0000001+00:00",
+            "allowedRequestCount": 900,
+            "measuredRequestCount": 901,
+        }
+        assert elsewhere.status == 200
+        assert (almost.status, almost.headers["Retry-After"]) == (429, "1")
+        assert a_minute_later == {200: 300, 429: 1}
+
+    async def test_one_vm_may_be_looked_at_36_times_and_12_more_each_minute(self, reader: Reader) -> None:
+        vm_id, other = next(iter(reader.azure.vms)), reader.azure.add_vm(SUB, "rg", "vm-2")
+
+        looked = await reader.statuses(vm_id, 20) + await reader.statuses(f"{vm_id}/instanceView", 17)
+        elsewhere = await reader.ask(other.upper())
+        reader.azure.clock.set(reader.azure.clock() + timedelta(minutes=2))
+        later = await reader.statuses(vm_id, 25)
+
+        assert looked == {200: 36, 429: 1}
+        assert elsewhere.headers[RESOURCE] == (
+            "Microsoft.Compute/LowCostGetSubscriptionMaximum;23963,Microsoft.Compute/LowCostGetResource;35"
+        )
+        assert later == {200: 24, 429: 1}
+
+    @pytest.mark.parametrize(
+        ("path", "method", "size"),
+        [
+            ("virtualMachines/vm-1/start", "POST", 12),
+            ("virtualMachines/vm-1/deallocate", "POST", 12),
+            ("virtualMachineScaleSets/farm/virtualMachines/1", "GET", 36),
+            ("virtualMachineScaleSets/farm/virtualMachines/1/powerOff", "POST", 12),
+        ],
+    )
+    async def test_others_per_resource(self, reader: Reader, path: str, method: str, size: int) -> None:
+        whole = f"/subscriptions/{SUB}/resourceGroups/rg/providers/Microsoft.Compute/{path}"
+        statuses = Counter[int]()
+        for _ in range(size + 1):
+            statuses[(await reader.ask(whole, method)).status] += 1
+            await reader.azure.settle()
+        assert statuses[429] == 1
+        assert statuses.total() == size + 1
+
+    async def test_a_refused_request_has_drawn_on_arms_bucket_only(self, reader: Reader) -> None:
+        vm_id = next(iter(reader.azure.vms))
+        await reader.statuses(vm_id, 36)
+        refused = await reader.ask(vm_id)
+        reader.azure.clock.set(reader.azure.clock() + timedelta(minutes=3))
+        again = await reader.ask(vm_id)
+
+        assert (refused.status, refused.headers[REMAINING]) == (429, "213")
+        assert again.headers[RESOURCE].endswith("LowCostGetResource;35")
+
+    async def test_a_clock_that_goes_back_fills_no_bucket(self, reader: Reader) -> None:
+        vm_id = next(iter(reader.azure.vms))
+        await reader.statuses(vm_id, 36)
+        reader.azure.clock.set(reader.azure.clock() - timedelta(hours=1))
+        back = await reader.ask(vm_id)
+        reader.azure.clock.set(reader.azure.clock() + timedelta(minutes=1))
+        assert back.status == 429
+        assert await reader.statuses(vm_id, 13) == {200: 12, 429: 1}
+
+    async def test_every_policy_is_of_an_operation_there_is(self, reader: Reader) -> None:
+        known = {route.name for route in reader.azure.arm.routes} | {"listStatus"}
+        assert set(POLICIES) <= known
+        others = {"permissions", "systemTopics", "eventSubscriptions", "eventSubscription"}
+        assert known - set(POLICIES) <= others
+
+
+async def test_limits_may_be_enforced_and_lifted_at_any_time(reader: Reader) -> None:
+    azure, vm_id = reader.azure, next(iter(reader.azure.vms))
+    azure.set_limits(compute=False)
+    free = await reader.statuses(vm_id, 251)
+    azure.set_limits(arm=True)
+    by_arm = await reader.ask(vm_id)
+    azure.set_limits(arm=False, compute=True)
+    by_compute = await reader.ask(vm_id)
+
+    assert free == {200: 251}
+    assert (by_arm.status, by_arm.headers[REMAINING]) == (429, "0")
+    assert RESOURCE not in by_arm.headers
+    assert (by_compute.status, by_compute.headers[REMAINING]) == (429, "0")
+    assert azure.arm.statuses() == {"get": {200: 251, 429: 2}}
 
 
 async def test_a_throttled_request_looks_as_documented(

@@ -10,6 +10,7 @@ from azure.mgmt.compute import models
 
 from local.azure.handshake import Schema
 from local.azure.instance_view import statuses
+from local.azure.scale_sets import Mode
 from local.azure.server import SimulatedAzure
 from local.azure.settings import DEFAULT_SUBSCRIPTION as SUB
 from tests.local.azure.receiver import Receiver
@@ -84,6 +85,42 @@ async def test_an_instance_of_a_uniform_scale_set(
     assert set(view) - set(ordinary) == {"platformUpdateDomain", "platformFaultDomain"}
     alone = await fetch(http, f"{azure.url}{vm_id}/instanceView?api-version=2026-04-01")
     assert paths(alone) == paths(view)
+
+
+@pytest.mark.parametrize("mode", ["Uniform", "Flexible"])
+async def test_a_list_of_scale_sets(azure: SimulatedAzure, http: aiohttp.ClientSession, mode: Mode) -> None:
+    azure.add_scale_set(
+        SUB,
+        "rg",
+        "farm",
+        mode=mode,
+        tags={"a": "b"},
+        zones=("1",),
+        priority="Spot",
+        eviction_policy="Delete",
+        license_type="Windows_Server",
+        ephemeral_os_disk=True,
+        capacity_reservation_id="/subscriptions/s/resourceGroups/rg/providers/p/capacityReservationGroups/g",
+    )
+    url = f"{azure.url}/subscriptions/{SUB}/providers/Microsoft.Compute/virtualMachineScaleSets"
+
+    [ours] = (await fetch(http, f"{url}?api-version=2026-04-01"))["value"]
+
+    properties = ours["properties"]
+    profile = properties["virtualMachineProfile"]
+    for answer, model in (
+        (ours, models.VirtualMachineScaleSet),
+        (ours["sku"], models.Sku),
+        (properties, models.VirtualMachineScaleSetProperties),
+        (profile, models.VirtualMachineScaleSetVMProfile),
+        (profile["osProfile"], models.VirtualMachineScaleSetOSProfile),
+        (profile["storageProfile"]["osDisk"], models.VirtualMachineScaleSetOSDisk),
+    ):
+        assert unknown(answer, model) == set()
+    # What REST's example of the list has and says of every set.
+    assert {"id", "name", "type", "location", "sku", "tags", "zones", "properties"} == set(ours)
+    assert (ours["type"], ours["sku"]["tier"]) == ("Microsoft.Compute/virtualMachineScaleSets", "Standard")
+    assert properties["orchestrationMode"] == mode
 
 
 def unknown(answer: dict[str, Any], model: type[Any]) -> set[str]:

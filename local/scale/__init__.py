@@ -1,0 +1,1 @@
+"""What a large fleet needs: the arithmetic behind docs/scale.md. Pure but for the command."""

@@ -1,0 +1,359 @@
+"""The arithmetic: what a sweep costs, what peaks reach, what a month comes to. Pure functions of a fleet."""
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from local.scale import inputs as given
+from local.scale.inputs import Fleet, Given
+
+SUBSCRIPTION_ID = len("00000000-0000-4000-8000-000000000000,")
+
+
+@dataclass(frozen=True, slots=True)
+class Sweep:
+    """A sweep of one subscription."""
+
+    vms: int
+    calls: int
+    """Requests to ARM: two lists of VMs, the scale sets, and the instances of each Uniform one."""
+    seconds: float
+    queries: int
+    """Of the ledger, if nothing is new."""
+
+    @property
+    def least_period(self) -> float:
+        """Seconds between two sweeps below which Compute throttles the lists."""
+        return self.calls / given.LISTS.value * 60
+
+
+def sweep(vms: int, scale_sets: int) -> Sweep:
+    """What a sweep of so many VMs comes to. Lists go page by page, as each names the next."""
+    pages = math.ceil(vms / given.ROWS_A_PAGE.value)
+    calls = 2 * pages + 1 + scale_sets
+    queries = math.ceil(vms / given.ROWS_A_QUERY)
+    seconds = (
+        calls * given.PAGE_SECONDS.value + queries * given.QUERY_SECONDS.value + vms * given.VM_CPU.value
+    )
+    return Sweep(vms, calls, seconds, queries)
+
+
+@dataclass(frozen=True, slots=True)
+class Rates:
+    """What happens in a second."""
+
+    changes: float
+    events: float
+    looks: float
+    flags: float
+
+
+def burst(fleet: Fleet, vms: int) -> Rates:
+    """In the evening's burst, among so many VMs."""
+    changes = vms * fleet.office / (fleet.burst_minutes * 60)
+    return _rates(fleet, changes, stopped=changes * fleet.stopped)
+
+
+def rest(fleet: Fleet, vms: int) -> Rates:
+    """At any other time."""
+    changes = vms * fleet.other_changes / 86_400
+    return _rates(fleet, changes, stopped=changes / 2 * fleet.stopped)
+
+
+def _rates(fleet: Fleet, changes: float, *, stopped: float) -> Rates:
+    return Rates(changes, changes * fleet.events, changes * fleet.looks + stopped, stopped)
+
+
+@dataclass(frozen=True, slots=True)
+class Peak:
+    """How near a peak comes to a limit."""
+
+    name: str
+    used: float
+    limit: Given
+    unit: str
+    size: int
+    """The VMs that it is the peak of: those of the largest subscription, or all."""
+    of: str
+    remedy: str
+
+    @property
+    def share(self) -> float:
+        """Of the limit; above 1, it breaks."""
+        return self.used / self.limit.value
+
+    @property
+    def holds(self) -> float:
+        """Up to how many VMs it holds, all else as it is."""
+        return self.size / self.share
+
+
+def peaks(fleet: Fleet) -> list[Peak]:
+    """What is reached of each limit, the nearest first."""
+    return sorted([*_of_one(fleet), *_of_all(fleet)], key=lambda peak: -peak.share)
+
+
+def _of_one(fleet: Fleet) -> Iterator[Peak]:
+    """Limits of one subscription: the largest comes nearest."""
+    loud, large = burst(fleet, fleet.largest), sweep(fleet.largest, fleet.scale_sets)
+    of = (fleet.largest, "the largest subscription")
+    yield Peak(
+        "lists, while events ask for sweeps",
+        large.calls * 60 / given.SWEEP_SPACING,
+        given.LISTS,
+        "a minute",
+        *of,
+        f"a sweep that takes longer than {given.SWEEP_SPACING:g} s overlaps with the next. Azure answers 429, and the "
+        "sweep comes when it says: nothing is lost, but the burst is seen later. More time between such sweeps "
+        "(`SPACING` in shared/domain/budget.py) ends it",
+    )
+    yield Peak(
+        "time of a sweep",
+        large.seconds,
+        given.TIMEOUT,
+        "s",
+        *of,
+        "the platform ends the sweep, and the queue delivers it again, to the same end. Set `functionTimeout` in "
+        "host.json higher: the plan allows any",
+    )
+    yield Peak(
+        "lists, by schedule",
+        large.calls / fleet.sweep_minutes,
+        given.LISTS,
+        "a minute",
+        *of,
+        "Azure answers 429. Have `STOPGAP_SWEEP_SCHEDULE` ask less often; events tell of most changes anyway",
+    )
+    yield Peak(
+        "rows of a partition",
+        loud.events + loud.changes * ROWS_A_CHANGE,
+        given.PARTITION,
+        "a second",
+        *of,
+        "storage answers 503, and what failed is delivered again. Partitions would have to be made smaller than a "
+        "subscription",
+    )
+
+
+def _of_all(fleet: Fleet) -> Iterator[Peak]:
+    """Limits of an app, and of its storage account."""
+    loud, count = burst(fleet, fleet.vms), instances(fleet)
+    of = (fleet.vms, "the fleet")
+    half = "Run a second app, with storage of its own, for half of the subscriptions"
+    yield Peak(
+        "requests to the ledger",
+        loud.events + loud.changes + loud.looks + _sweep_queries(fleet),
+        given.ACCOUNT,
+        "a second",
+        *of,
+        f"storage answers 503, and what failed is delivered again. {half}",
+    )
+    yield Peak(
+        "messages of queue `looks`",
+        loud.looks * OPERATIONS_A_MESSAGE,
+        given.QUEUE,
+        "a second",
+        *of,
+        f"looks come later than they are due. {half}",
+    )
+    yield Peak(
+        "instances",
+        count,
+        given.INSTANCES,
+        "",
+        *of,
+        "events wait at Event Grid, which tries for a day. Set `maximumInstanceCount` higher",
+    )
+    yield Peak(
+        "memory of the instances",
+        count * given.INSTANCE_MB,
+        given.MEMORY,
+        "MB",
+        *of,
+        "events wait at Event Grid. Ask Azure for a higher quota, or take instances of 512 MB",
+    )
+    yield Peak(
+        "notices to a topic",
+        loud.flags,
+        given.TOPIC,
+        "a second",
+        *of,
+        "Event Grid refuses some, and they are sent again later",
+    )
+    yield Peak(
+        "notices to a chat",
+        loud.flags,
+        given.SLACK,
+        "a second",
+        *of,
+        "the chat refuses some, they are sent again later, and given up after twelve times. Nobody reads so many: "
+        "tell a chat only where the fleet is small, and let systems listen to the topic",
+    )
+    yield Peak(
+        "`STOPGAP_SUBSCRIPTIONS`",
+        fleet.subscriptions * SUBSCRIPTION_ID,
+        given.VARIABLE,
+        "characters",
+        *of,
+        f"the app does not start. {half}",
+    )
+
+
+ROWS_A_CHANGE = 4
+"""The record, its place among what is flagged, a transition, an episode."""
+
+OPERATIONS_A_MESSAGE = 2
+"""It is put, and later got and deleted; the two ends lie apart, but in a long burst they meet."""
+
+SWEEPS_START = 60
+"""Seconds in which all sweeps of a schedule read the ledger, at the worst."""
+
+
+def _sweep_queries(fleet: Fleet) -> float:
+    return fleet.subscriptions * sweep(fleet.mean, fleet.scale_sets).queries / SWEEPS_START
+
+
+def instances(fleet: Fleet) -> int:
+    """How many instances of the app a burst takes while all subscriptions are swept. Each function scales by itself."""
+    found = burst(fleet, fleet.vms)
+    one = sweep(fleet.mean, fleet.scale_sets)
+    sweeps = fleet.subscriptions * one.seconds / (fleet.sweep_minutes * 60)
+    return _by_cpu(found.events) + _by_cpu(found.looks) + math.ceil(sweeps / given.AT_ONCE)
+
+
+def _by_cpu(rate: float) -> int:
+    """Instances for so many events a second."""
+    return max(1, math.ceil(rate * given.EVENT_CPU.value / given.BUSY))
+
+
+@dataclass(frozen=True, slots=True)
+class Month:
+    """What a month comes to."""
+
+    changes: float
+    events: float
+    looks: float
+    sweeps: float
+    active: float
+    """Seconds in which an instance is at work, of all instances together."""
+    gb_seconds: float
+    table_operations: float
+    table_gb: float
+    """Once the retention is reached."""
+    queue_operations: float
+    grid_operations: float
+    log_gb: float
+
+    @property
+    def executions(self) -> float:
+        """Of all functions."""
+        return self.events + self.looks + self.sweeps
+
+
+def month(fleet: Fleet) -> Month:
+    """What a month of a fleet comes to."""
+    seconds = fleet.month_days * 86_400
+    bursts = 2 * fleet.workdays * fleet.burst_minutes * 60
+    quiet = seconds - bursts
+    loud, calm = burst(fleet, fleet.vms), rest(fleet, fleet.vms)
+
+    def all_of(rate: str) -> float:
+        high: float = getattr(loud, rate)
+        low: float = getattr(calm, rate)
+        return high * bursts + low * seconds
+
+    changes, events, looks = all_of("changes"), all_of("events"), all_of("looks")
+    scheduled = fleet.subscriptions * seconds / (fleet.sweep_minutes * 60)
+    asked_for = fleet.subscriptions * bursts / given.SWEEP_SPACING
+    sweeps = scheduled + asked_for
+    one = sweep(fleet.mean, fleet.scale_sets)
+    active = (
+        _active(loud.events, bursts)
+        + _active(calm.events, quiet)
+        + _active(loud.looks, bursts)
+        + _active(calm.looks, quiet)
+        + seconds * _together(sweeps / seconds, one.seconds)
+    )
+    rows = 4 * (events + looks + sweeps)
+    kept = min(rows, given.SAMPLED * active) + events + looks + sweeps + METRIC_ROWS * active / 60
+    return Month(
+        changes=changes,
+        events=events,
+        looks=looks,
+        sweeps=sweeps,
+        active=active,
+        gb_seconds=active * given.INSTANCE_MB / 1_024,
+        table_operations=events + looks + changes * ROWS_A_CHANGE + sweeps * (one.queries + 1),
+        table_gb=_stored(fleet, changes / fleet.month_days),
+        queue_operations=3 * (looks + sweeps) + POLLS * seconds,
+        grid_operations=events * (2 + fleet.other_events) + events,
+        log_gb=kept * given.LOG_BYTES.value / 1e9,
+    )
+
+
+METRIC_ROWS = 40
+"""Series that an instance at work sends in a minute."""
+
+POLLS = 3 * 0.5
+"""Looks into empty queues, a second: three queues, every two seconds."""
+
+
+def _active(rate: float, seconds: float) -> float:
+    """Seconds of instances at work on events that come at a rate for so long."""
+    count = _by_cpu(rate)
+    return seconds * count * _together(rate / count, max(given.EVENT_SECONDS.value, MINIMUM))
+
+
+MINIMUM = 1.0
+"""Seconds that are billed when an instance has worked at all."""
+
+
+def _together(rate: float, each: float) -> float:
+    """The share of time in which at least one is under way, of those that come by chance at a rate and take so long."""
+    return 1 - math.exp(-rate * each)
+
+
+def _stored(fleet: Fleet, changes_a_day: float) -> float:
+    """Gigabytes."""
+    transitions = changes_a_day * fleet.retention_days
+    episodes = transitions / 2 * fleet.stopped
+    sizes = (
+        fleet.vms * given.RECORD_BYTES.value
+        + transitions * given.TRANSITION_BYTES.value
+        + episodes * given.EPISODE_BYTES.value
+    )
+    return sizes / 1e9
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """A line of the bill, for a month."""
+
+    what: str
+    amount: float
+    unit: str
+    price: Given
+    dollars: float
+
+
+def costs(month: Month) -> list[Cost]:
+    """The bill for a month at list prices, free grants left out."""
+    lines = [
+        ("Functions, time", month.gb_seconds, "GB-s", given.GB_SECOND, 1.0),
+        ("Functions, executions", month.executions, "", given.EXECUTION, 1e6),
+        ("tables, space", month.table_gb, "GB", given.TABLE_GB, 1.0),
+        ("tables, operations", month.table_operations, "", given.TABLE_OPERATION, 1e4),
+        ("queues, operations", month.queue_operations, "", given.QUEUE_OPERATION, 1e4),
+        ("Event Grid, operations", month.grid_operations, "", given.GRID_OPERATION, 1e6),
+        ("logs and metrics", month.log_gb, "GB", given.LOG_GB, 1.0),
+    ]
+    return [
+        Cost(what, amount, unit, price, amount / per * price.value)
+        for what, amount, unit, price, per in lines
+    ]
+
+
+def worst_time(month: Month) -> float:
+    """Dollars for the time of Functions if no two executions ever shared an instance's second."""
+    seconds = month.executions * MINIMUM
+    return seconds * given.INSTANCE_MB / 1_024 * given.GB_SECOND.value

@@ -1,0 +1,85 @@
+"""How much may be asked of ARM, and what to do instead when that is spent. Pure; `shared.budgets` keeps the state.
+
+ARM lets a principal read 250 times at once from a subscription, and 25 times a second in the long run
+(learn.microsoft.com/azure/azure-resource-manager/management/request-limits-and-throttling). Looks at single VMs are
+given four fifths of that: when more VMs change at once, two lists show them all, and cost the same however many they
+are.
+"""
+
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+LOOKS = 200
+"""How many single looks at a subscription's VMs may be had at once."""
+
+LOOKS_A_SECOND = 20.0
+"""How many come back every second."""
+
+RESERVE = 50
+"""How many of ARM's reads are left to sweeps and deallocations."""
+
+COLLECT = timedelta(seconds=10)
+"""How long a sweep that is asked for waits for further events, which it then covers as well."""
+
+SPACING = timedelta(seconds=30)
+"""Time between two sweeps of a subscription that events ask for."""
+
+LONGEST_BLOCK = timedelta(hours=1)
+"""Azure is asked again after this, for how long soever it wants to be left alone."""
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """What is left for single looks at the VMs of one subscription, as one instance of the app knows it."""
+
+    tokens: float
+    at: datetime
+    """When there were so many."""
+    remaining: int | None = None
+    """Reads left by ARM's own word, which counts for all instances; None: it has not said yet."""
+    blocked_until: datetime | None = None
+    """Until when Azure asked to be left alone."""
+
+
+def full(now: datetime) -> Budget:
+    """As it is when nothing was asked yet."""
+    return Budget(LOOKS, now)
+
+
+def drawn(budget: Budget, now: datetime) -> tuple[Budget, bool]:
+    """Draw one look; whether there was one. By a clock that goes back nothing is gained or lost."""
+    elapsed = max((now - budget.at).total_seconds(), 0.0)
+    tokens = min(budget.tokens + elapsed * LOOKS_A_SECOND, float(LOOKS))
+    budget = replace(budget, tokens=tokens, at=max(now, budget.at))
+    blocked = budget.blocked_until is not None and now < budget.blocked_until
+    scarce = budget.remaining is not None and budget.remaining < RESERVE
+    if blocked or tokens < 1:
+        return budget, False
+    if scarce:
+        # What ARM last said grows old: its bucket fills by more in a second than single looks use.
+        return replace(budget, remaining=None, tokens=0.0), False
+    return replace(budget, tokens=tokens - 1), True
+
+
+def told(budget: Budget, remaining: int) -> Budget:
+    """With what ARM says is left."""
+    return replace(budget, remaining=remaining)
+
+
+def blocked(budget: Budget, now: datetime, retry_after: timedelta | None) -> Budget:
+    """With Azure's wish to be left alone."""
+    until = now + min(retry_after or SPACING, LONGEST_BLOCK)
+    return replace(budget, blocked_until=max(until, budget.blocked_until or until))
+
+
+def next_sweep(planned_at: datetime | None, now: datetime) -> datetime:
+    """When the next sweep that events ask for is due.
+
+    Args:
+        planned_at: When the latest one was; None: there was none.
+        now: The time. Whoever asks before a sweep is due is covered by it.
+    """
+    if planned_at and now < planned_at <= now + SPACING + LONGEST_BLOCK:
+        return planned_at
+    earliest = planned_at + SPACING if planned_at and planned_at <= now else now
+    return max(now + COLLECT, earliest)

@@ -1,0 +1,176 @@
+"""The arithmetic of large fleets, by figures worked out by hand, and docs/scale.md, which is made from it."""
+
+import argparse
+from collections.abc import Mapping
+from dataclasses import fields, replace
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from local.scale import command
+from local.scale import inputs as given
+from local.scale.inputs import ASSUMED, Fleet, Given
+from local.scale.model import burst, costs, instances, month, peaks, rest, sweep, worst_time
+from local.scale.page import COMMAND, figure, page
+from shared.adapters import tables
+from shared.domain.policy import Mode, Policy
+from tests.stories.world import WEB, World
+
+FLEET = Fleet()
+
+
+def test_a_sweep_is_two_lists_page_by_page_and_the_scale_sets() -> None:
+    found = sweep(2_000, scale_sets=4)
+    assert found.calls == 40 + 40 + 1 + 4
+    assert found.queries == 2
+    assert found.seconds == pytest.approx(85 * 0.5 + 2 * 0.01 + 2_000 * 0.00006)
+    assert found.least_period == pytest.approx(85 / 5)
+    assert sweep(2_001, scale_sets=0).calls == 41 + 41 + 1
+
+
+def test_a_burst_is_the_office_s_share_within_its_minutes() -> None:
+    found = burst(FLEET, 1_000_000)
+    assert found.changes == pytest.approx(500)
+    assert found.events == pytest.approx(2_000)
+    assert found.flags == pytest.approx(25)
+    assert found.looks == pytest.approx(250 + 25)
+    assert rest(FLEET, 1_000_000).changes == pytest.approx(50_000 / 86_400)
+
+
+def test_instances_are_those_of_each_function() -> None:
+    # 2,000 events of 5 ms fill 10 cores, 60 % of each used: 17; 275 looks: 3; 500 sweeps of 43 s, 24 at once: 1.
+    assert instances(FLEET) == 17 + 3 + 1
+
+
+def test_the_nearest_limit_comes_first() -> None:
+    shares = [peak.share for peak in peaks(FLEET)]
+    assert shares == sorted(shares, reverse=True)
+    assert {peak.limit for peak in peaks(FLEET)} <= set(given.LIMITS)
+
+
+@pytest.mark.parametrize("place", range(len(peaks(FLEET))), ids=lambda place: peaks(FLEET)[place].name)
+def test_a_limit_holds_up_to_as_many_vms_as_it_says(place: int) -> None:
+    peak = peaks(FLEET)[place]
+    grown = round(peak.holds)
+    if peak.of == "the fleet":
+        ratio = grown / FLEET.vms
+        fleet = replace(FLEET, vms=grown, subscriptions=round(FLEET.subscriptions * ratio))
+    else:
+        fleet = replace(FLEET, largest=grown)
+    (then,) = [each for each in peaks(fleet) if each.name == peak.name]
+    assert then.share == pytest.approx(1, rel=0.1)
+
+
+def test_a_month() -> None:
+    found = month(FLEET)
+    days, in_bursts = FLEET.month_days, 1_000_000 * 0.3 * 2 * 22
+    assert found.changes == pytest.approx(in_bursts + 50_000 * days)
+    assert found.events == pytest.approx(4 * found.changes)
+    assert found.sweeps == pytest.approx(500 * (days * 96 + 2 * 22 * 20))
+    a_day = found.changes / days
+    assert found.table_gb == pytest.approx((1e6 * 3_600 + a_day * 400 * (1_100 + 0.5 * 0.05 * 1_700)) / 1e9)
+    assert 0 < found.active < days * 86_400 * instances(FLEET)
+
+
+def test_the_bill_is_amounts_times_prices() -> None:
+    found = month(FLEET)
+    bill = {line.what: line.dollars for line in costs(found)}
+    assert bill["Functions, time"] == pytest.approx(found.active * 2 * 0.000026)
+    assert bill["Functions, executions"] == pytest.approx(found.executions / 1e6 * 0.4)
+    assert bill["tables, operations"] == pytest.approx(found.table_operations / 1e4 * 0.00036)
+    assert bill["logs and metrics"] == pytest.approx(found.log_gb * 2.3)
+    assert {line.price for line in costs(found)} == set(given.PRICES)
+    assert bill["Functions, time"] < worst_time(found)
+
+
+def test_a_fleet_that_does_nothing_costs_its_sweeps_and_its_records() -> None:
+    found = month(replace(FLEET, office=0, other_changes=0))
+    assert found.events == found.looks == found.changes == 0
+    assert found.sweeps > 0
+    assert found.table_gb == pytest.approx(3.6)
+
+
+@pytest.mark.parametrize("each", [*given.LIMITS, *given.PRICES, *given.MEASURED], ids=lambda each: each.what)
+def test_what_is_verified_has_a_source(each: Given) -> None:
+    assert each.value > 0
+    assert each.source
+    if each.verified:
+        assert "https://" in each.source or "measured" in each.source or "host.json" in each.source
+
+
+def test_every_figure_is_on_the_page() -> None:
+    used = {each for each in vars(given).values() if isinstance(each, Given)}
+    assert used == {*given.LIMITS, *given.PRICES, *given.MEASURED}
+    assert set(ASSUMED) == {field.name for field in fields(Fleet)}
+
+
+async def test_rows_are_about_as_large_as_is_reckoned_with() -> None:
+    policy = Policy(mode=Mode.DEALLOCATE, allow_deallocate=True)
+    world = World(policy=policy)
+    world.put("running")
+    await world.watch.observe(WEB)
+    world.now += timedelta(hours=1)
+    world.put("stopped")
+    await world.tell()
+    await world.wait(timedelta(minutes=15))
+    record = await world.record()
+    assert record.flag
+    world.put("deallocated")
+    await world.tell("deallocate/action")
+    history = await world.ledger.history(WEB, 10)
+    sizes = {
+        given.RECORD_BYTES: stored_bytes(tables._row("vm!rg-shop!web-1", record)),
+        given.TRANSITION_BYTES: stored_bytes(
+            tables._row(tables._name(history.transitions[0]), history.transitions[0])
+        ),
+        given.EPISODE_BYTES: stored_bytes(
+            tables._row(tables._name(history.episodes[0]), history.episodes[0])
+        ),
+    }
+    for reckoned, found in sizes.items():
+        assert found == pytest.approx(reckoned.value, rel=0.25), reckoned.what
+
+
+def stored_bytes(row: Mapping[str, object]) -> int:
+    """What Table Storage counts: two bytes a character, eight and the name for each column, the time stamp."""
+    size = 4 + 2 * len(f"{row['PartitionKey']}{row['RowKey']}") + 8
+    for name, value in row.items():
+        if name not in {"PartitionKey", "RowKey"}:
+            size += 8 + 2 * len(name) + (2 * len(value) + 4 if isinstance(value, str) else 8)
+    return size
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [(1_610.4, "1,610"), (999_600, "1,000,000"), (42.64, "42.6"), (0.5787, "0.579"), (21, "21")],
+)
+def test_figures_have_three_digits_that_count(value: float, shown: str) -> None:
+    assert figure(value) == shown
+
+
+def test_the_page_is_up_to_date() -> None:
+    assert command.PAGE.read_text("utf-8") == page(FLEET), f"stale: make it anew with {COMMAND}"
+
+
+class TestCommand:
+    def run(self, *words: str) -> int:
+        parser = argparse.ArgumentParser()
+        command.add_arguments(parser)
+        return command.run(parser.parse_args(words))
+
+    def test_it_prints_the_tables_for_another_fleet(self, capsys: pytest.CaptureFixture[str]) -> None:
+        assert self.run("--vms", "50000", "--subscriptions", "40", "--largest", "10000") == 0
+        told = capsys.readouterr().out
+        assert "| the fleet, at 18:00 | 25 | 100 |" in told
+        assert "**together**" in told
+
+    def test_it_writes_the_page_and_tells_of_a_stale_one(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        monkeypatch.setattr(command, "PAGE", tmp_path / "scale.md")
+        assert self.run("--check") == 1
+        assert "local scale --write" in capsys.readouterr().err
+        assert self.run("--write") == 0
+        assert self.run("--check") == 0
+        assert (tmp_path / "scale.md").read_text("utf-8") == page(FLEET)
