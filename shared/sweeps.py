@@ -17,7 +17,7 @@ from shared.domain.ids import VmId
 from shared.domain.malformed import Malformed
 from shared.domain.observations import Observation
 from shared.domain.states import PowerState
-from shared.ports import Coverage, Fleet, Known, Ledger, NotNow, Queue, Refused, Sweep, Throttled
+from shared.ports import Coverage, Fleet, Known, Ledger, NotNow, Refused, Sweep, Throttled
 from shared.watch import LATER, SOON, Outcome, Watch
 
 log = logging.getLogger("stopgap.sweeps")
@@ -38,7 +38,6 @@ class Sweeps:
 
     watch: Watch
     fleet: Fleet
-    sweeps: Queue[Sweep]
 
     @property
     def ledger(self) -> Ledger:
@@ -48,7 +47,9 @@ class Sweeps:
     async def schedule(self) -> None:
         """Ask for a sweep of each subscription. One that cannot be asked for keeps no other from it."""
         now = self.watch.now()
-        puts = [self.sweeps.put(Sweep(each, now), timedelta()) for each in sorted(self.watch.subscriptions)]
+        puts = [
+            self.watch.sweeps.put(Sweep(each, now), timedelta()) for each in sorted(self.watch.subscriptions)
+        ]
         failed = [
             found
             for found in await asyncio.gather(*puts, return_exceptions=True)
@@ -70,7 +71,13 @@ class Sweeps:
         if asked.again and before and before.began_at > asked.asked_at:
             # That one was complete, or is put off itself: else each that is asked for would come back for ever.
             return self.watch.came(Outcome.SUPERSEDED, subscription=subscription)
-        run = _Run(self.watch, subscription, self.watch.now(), before.policy if before else "")
+        run = _Run(
+            self.watch,
+            subscription,
+            self.watch.now(),
+            judged_by=before.policy if before else "",
+            covered_at=before.covered_at if before else None,
+        )
         try:
             await self._observe(run)
         except NotNow as fault:
@@ -78,7 +85,7 @@ class Sweeps:
         except (Refused, Malformed) as fault:
             log.error("sweep of %s: %s", subscription, fault)  # noqa: TRY400 - the line names the fault
             return await self._put_off(run, LATER, fault)
-        run.judged_by = fingerprint_of_policy(self.watch.policy)
+        run.judged_by, run.covered_at = fingerprint_of_policy(self.watch.policy), run.began_at
         coverage = run.coverage(complete=True)
         await self.ledger.keep_coverage(coverage)
         outcome = self.watch.came(
@@ -124,7 +131,7 @@ class Sweeps:
     async def _put_off(self, run: "_Run", delay: timedelta, fault: Exception) -> Outcome:
         run.tell([f"not covered: {fault}"])
         await self.ledger.keep_coverage(run.coverage(complete=False))
-        await self.sweeps.put(Sweep(run.subscription, run.began_at, again=True), delay)
+        await self.watch.sweeps.put(Sweep(run.subscription, run.began_at, again=True), delay)
         return self.watch.came(Outcome.PUT_OFF, subscription=run.subscription, fault=fault)
 
 
@@ -137,6 +144,8 @@ class _Run:
     began_at: datetime
     judged_by: str
     """Fingerprint of the policy by which all VMs were last judged."""
+    covered_at: datetime | None
+    """When the latest sweep began that was complete."""
     vms: int = 0
     changed: int = 0
     gone: int = 0
@@ -204,4 +213,5 @@ class _Run:
             self.fault_count,
             complete,
             self.judged_by,
+            self.covered_at,
         )

@@ -37,6 +37,7 @@ from shared.ports import (
     Queue,
     Refused,
     Stored,
+    Sweep,
     VmSource,
 )
 
@@ -81,6 +82,7 @@ class Watch:
     ledger: Ledger
     looks: Queue[Look]
     deallocations: Queue[Attempt]
+    sweeps: Queue[Sweep]
     notices: Mapping[Channel, Notices]
     policy: Policy
     subscriptions: frozenset[str]

@@ -19,7 +19,7 @@ from shared.domain.observations import Gone, Observation, read_vm
 from shared.domain.policy import Channel, Policy
 from shared.domain.records import Notice, Record
 from shared.domain.signals import Event
-from shared.ports import Attempt, Change, Look, PortError, Stored, Unavailable
+from shared.ports import Attempt, Change, Look, PortError, Stored, Sweep, Unavailable
 from shared.watch import Watch
 from tests.domain.true_life import SUBSCRIPTION, VM, TrueLife, body
 
@@ -107,6 +107,7 @@ class World:
         self.ledger = _Ledger(self)
         self.looks = MemoryQueue[Look](lambda: self.now)
         self.deallocations = MemoryQueue[Attempt](lambda: self.now)
+        self.sweeps = MemoryQueue[Sweep](lambda: self.now)
         self.notices = _Notices(self)
         self.task: Task | None = None
         self.watch = Watch(
@@ -114,6 +115,7 @@ class World:
             ledger=self.ledger,
             looks=self.looks,
             deallocations=self.deallocations,
+            sweeps=self.sweeps,
             notices={Channel.TOPIC: self.notices},
             policy=policy,
             subscriptions=frozenset({SUBSCRIPTION}),

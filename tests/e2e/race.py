@@ -28,7 +28,7 @@ from shared.domain.observations import Gone, Observation
 from shared.domain.policy import Channel, Mode, Policy
 from shared.domain.records import Record
 from shared.domain.signals import Event
-from shared.ports import Attempt, Change, Look, Stored, VmSource
+from shared.ports import Attempt, Change, Look, Stored, Sweep, VmSource
 from shared.watch import Watch
 from tests.contracts.credentials import Nobody
 
@@ -193,6 +193,7 @@ class Arena:
                 ledger=ledger,
                 looks=queues[0],
                 deallocations=queues[1],
+                sweeps=MemoryQueue[Sweep](self.clock),
                 notices={Channel.TOPIC: notices},
                 policy=ARMED,
                 subscriptions=frozenset({DEFAULT_SUBSCRIPTION}),

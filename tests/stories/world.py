@@ -51,7 +51,7 @@ class World:
     @property
     def sweeping(self) -> Sweeps:
         """What the functions `sweep_schedule` and `sweep_subscription` call."""
-        return Sweeps(self.watch, self.vms, self.sweeps)
+        return Sweeps(self.watch, self.vms)
 
     async def sweep(self) -> Outcome:
         """A sweep that is asked for now, and done at once."""
@@ -64,6 +64,7 @@ class World:
             ledger=self.ledger,
             looks=self.looks,
             deallocations=self.deallocations,
+            sweeps=self.sweeps,
             notices={Channel.TOPIC: self.notices},
             policy=self.policy,
             subscriptions=frozenset({SUBSCRIPTION}),
