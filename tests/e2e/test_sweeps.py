@@ -67,7 +67,7 @@ async def test_vms_that_no_event_named_are_known(app: App, azure: SimulatedAzure
         for number, state in enumerate(["running", "stopped", "deallocated"] * 3)
     }
     for mode in ("Uniform", "Flexible"):
-        for vm_id in azure.add_scale_set(DEFAULT_SUBSCRIPTION, "rg-0", f"Set-{mode}", mode=mode, instances=4):  # type: ignore[arg-type]  # a mode
+        for vm_id in azure.add_scale_set(DEFAULT_SUBSCRIPTION, "rg-0", f"Set-{mode}", mode=mode, instances=4):
             ids[vm_id] = "running"
     for vm_id, state in ids.items():
         assert (await app.seen(vm_id, state))["since_source"] == "observed"
