@@ -53,6 +53,7 @@ class App:
     """What the functions work with."""
 
     settings: Settings
+    began_at: datetime
     watch: Watch
     attempts: Attempts
     requests: Requests
@@ -100,7 +101,7 @@ def app() -> App:
 
     # At INFO the SDKs write a line for each request and one for each answer.
     logging.getLogger("azure").setLevel(logging.WARNING)
-    settings = Settings.from_env(os.environ)
+    settings, began_at = Settings.from_env(os.environ), now()
     for remark in settings.unknown:
         log.warning("%s", remark)
     credential = _credential(settings)
@@ -127,7 +128,18 @@ def app() -> App:
     retention = Retention(ledger, settings.subscriptions, settings.retention, now)
     summaries = Summaries(ledger, settings.subscriptions, now)
     return App(
-        settings, watch, attempts, requests, ledger, looks, deallocations, sweeps, retention, summaries, costs
+        settings,
+        began_at,
+        watch,
+        attempts,
+        requests,
+        ledger,
+        looks,
+        deallocations,
+        sweeps,
+        retention,
+        summaries,
+        costs,
     )
 
 
@@ -191,7 +203,8 @@ async def _remarks(made: App, swept: Mapping[str, Coverage]) -> list[str]:
     names = ", ".join(str(record.vm) for record in parked.records)
     poisoned = [f"{queue} holds about {count}" for queue, count in (await _poisoned(made)).items() if count]
     settings = made.settings
-    poisoned += remarks(swept, settings.subscriptions, settings.sweep_schedule, now())
+    schedule = settings.sweep_schedule
+    poisoned += remarks(swept, settings.subscriptions, schedule, since=made.began_at, now=now())
     return poisoned + (
         [f"notices given up, of {names}{more}: ask for a look to have them sent"] if names else []
     )

@@ -35,7 +35,12 @@ def coverage_view(coverage: Coverage | None) -> dict[str, object] | None:
 
 
 def remarks(
-    swept: Mapping[str, Coverage], subscriptions: Sequence[str], schedule: str, now: datetime
+    swept: Mapping[str, Coverage],
+    subscriptions: Sequence[str],
+    schedule: str,
+    *,
+    since: datetime,
+    now: datetime,
 ) -> list[str]:
     """What of the subscriptions is not covered, and why, a line each.
 
@@ -43,10 +48,14 @@ def remarks(
         swept: What the latest sweeps came to.
         subscriptions: Those that are watched.
         schedule: When sweeps are asked for, in NCRONTAB.
+        since: How long it is certain that sweeps are asked for: one that has not been due since then is not missing.
         now: The time.
     """
     due_at = _second_to_last(schedule, now)
-    found = [line for each in subscriptions if (line := _remark(each, swept.get(each), due_at))]
+    missing = due_at is None or since <= due_at
+    found = [
+        line for each in subscriptions if (line := _remark(each, swept.get(each), due_at, missing=missing))
+    ]
     more = len(found) - REMARKS
     return found[:REMARKS] + ([f"and {more} subscriptions more are not covered"] if more > 0 else [])
 
@@ -91,10 +100,19 @@ def _second_to_last(schedule: str, now: datetime) -> datetime | None:
     return due.latest(last - timedelta(seconds=1)) if last else None
 
 
-def _remark(subscription: str, swept: Coverage | None, due_at: datetime | None) -> str | None:
-    """What of one subscription is not covered; None: nothing is known to be."""
+def _remark(
+    subscription: str, swept: Coverage | None, due_at: datetime | None, *, missing: bool
+) -> str | None:
+    """What of one subscription is not covered; None: nothing is known to be.
+
+    Args:
+        subscription: Which.
+        swept: What its latest sweep came to.
+        due_at: When sweeps were last but once to begin.
+        missing: Whether one of which nothing is known is late by now.
+    """
     if swept is None:
-        return f"{subscription}: not swept yet, so only VMs that events named are known"
+        return f"{subscription}: not swept yet, so only VMs that events named are known" if missing else None
     why = f": {swept.faults[0]}" if swept.faults else ""
     if swept.covered_at is None:
         return f"{subscription}: no sweep was complete yet{why}"

@@ -21,8 +21,10 @@ def swept(at: datetime = NOW - MINUTE, **changes: object) -> Coverage:
     return replace(coverage, **changes)  # type: ignore[arg-type]  # of whatever fields
 
 
-def told(coverage: Coverage | None, schedule: str = QUARTERS, now: datetime = NOW) -> list[str]:
-    return remarks({ONE: coverage} if coverage else {}, (ONE,), schedule, now)
+def told(
+    coverage: Coverage | None, schedule: str = QUARTERS, *, since: datetime = NOW - timedelta(days=999)
+) -> list[str]:
+    return remarks({ONE: coverage} if coverage else {}, (ONE,), schedule, since=since, now=NOW)
 
 
 def test_a_sweep_as_it_is_shown() -> None:
@@ -82,12 +84,19 @@ def test_what_is_not_covered_is_said_with_its_cause() -> None:
     ]
 
 
+def test_a_first_sweep_is_missing_once_it_was_due_twice() -> None:
+    assert told(None, since=NOW - 15 * MINUTE) == []
+    assert told(None, since=NOW - 17 * MINUTE)
+    assert told(None, "whenever", since=NOW)
+
+
 def test_of_very_many_subscriptions_some_are_named_and_the_others_counted() -> None:
     subscriptions = [f"00000000-0000-4000-8000-0000000000{number}" for number in range(10, 40)]
-    found = remarks({}, subscriptions, QUARTERS, NOW)
+    found = remarks({}, subscriptions, QUARTERS, since=NOW - timedelta(1), now=NOW)
     assert len(found) == REMARKS + 1
     assert found[-1] == f"and {30 - REMARKS} subscriptions more are not covered"
-    assert len(remarks({}, subscriptions[:REMARKS], QUARTERS, NOW)) == REMARKS
+    some = remarks({}, subscriptions[:REMARKS], QUARTERS, since=NOW - timedelta(1), now=NOW)
+    assert len(some) == REMARKS
 
 
 def test_the_summary() -> None:
