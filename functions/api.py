@@ -7,7 +7,7 @@ import azure.functions as func
 from functions import answers
 from shared import bootstrap
 from shared.requests import no_record
-from shared.web import api
+from shared.web import api, coverage
 
 blueprint = func.Blueprint()
 
@@ -20,6 +20,15 @@ async def health(req: func.HttpRequest) -> func.HttpResponse:  # noqa: ARG001 - 
     state = await bootstrap.health()
     status = HTTPStatus.SERVICE_UNAVAILABLE if state["problems"] else HTTPStatus.OK
     return answers.json(status, api.to_json(state))
+
+
+@blueprint.function_name("summary")
+@blueprint.route("summary", methods=["GET"])
+@answers.answered()
+async def summary(req: func.HttpRequest) -> func.HttpResponse:  # noqa: ARG001 - the platform passes it by name
+    """How many VMs are known, by what they are, and what of them the latest sweeps saw."""
+    found = await bootstrap.app().summaries.latest()
+    return answers.json(HTTPStatus.OK, api.to_json(coverage.summary_view(found)))
 
 
 @blueprint.function_name("vms")

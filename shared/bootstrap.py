@@ -7,6 +7,7 @@ than keeping the functions from being found. The SDKs are imported here and late
 
 import logging
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache
@@ -19,10 +20,23 @@ from shared.costs import Costs
 from shared.domain.durations import words
 from shared.domain.policy import Channel
 from shared.metrics import TALLY, Teller
-from shared.ports import Attempt, Ledger, Look, Notices, PortError, PriceCache, Prices, Query, Queue
+from shared.ports import (
+    Attempt,
+    Coverage,
+    Ledger,
+    Look,
+    Notices,
+    PortError,
+    PriceCache,
+    Prices,
+    Query,
+    Queue,
+    Sweep,
+)
 from shared.requests import Requests
 from shared.retention import Retention
 from shared.settings import EVERY_QUARTER, LOOPBACK, SettingError, Settings
+from shared.summaries import Summaries
 from shared.sweeps import Sweeps
 from shared.watch import Watch
 
@@ -43,6 +57,7 @@ class App:
     """What the functions work with."""
 
     settings: Settings
+    began_at: datetime
     watch: Watch
     attempts: Attempts
     requests: Requests
@@ -51,6 +66,7 @@ class App:
     deallocations: Queue[Attempt]
     sweeps: Sweeps
     retention: Retention
+    summaries: Summaries
     costs: Costs
     telemetry: "Telemetry | None"
 
@@ -94,7 +110,7 @@ def app() -> App:
 
     # At INFO the SDKs write a line for each request and one for each answer.
     logging.getLogger("azure").setLevel(logging.WARNING)
-    settings = Settings.from_env(os.environ)
+    settings, began_at = Settings.from_env(os.environ), now()
     for remark in settings.unknown:
         log.warning("%s", remark)
     credential = credential_for(settings)
@@ -123,41 +139,59 @@ def app() -> App:
     attempts, requests = Attempts(watch, vms), Requests(watch)
     telemetry = _telemetry(settings)
     retention = Retention(ledger, settings.subscriptions, settings.retention, now)
+    summaries = Summaries(ledger, settings.subscriptions, now)
     return App(
-        settings, watch, attempts, requests, ledger, looks, deallocations, sweeps, retention, costs, telemetry
+        settings,
+        began_at,
+        watch,
+        attempts,
+        requests,
+        ledger,
+        looks,
+        deallocations,
+        sweeps,
+        retention,
+        summaries,
+        costs,
+        telemetry,
     )
 
 
 async def health() -> dict[str, object]:
     """What the app is set to do, and what keeps it from doing it: `problems` is empty when nothing does."""
+    from shared.web.coverage import coverage_view
+
     try:
         made = app()
     except SettingError as fault:
         return {"status": "unusable", "problems": [str(fault)]}
-    parts: dict[str, Ledger | Queue[Look] | Queue[Attempt]] = {
+    parts: dict[str, Ledger | Queue[Look] | Queue[Attempt] | Queue[Sweep]] = {
         "storage, tables": made.ledger,
         "storage, queue looks": made.looks,
         "storage, queue deallocations": made.deallocations,
+        "storage, queue sweeps": made.watch.sweeps,
     }
     found = [problem for name, part in parts.items() if (problem := await _problem(name, part))]
     policy = made.settings.policy
+    swept = {} if found else await made.ledger.coverage(made.settings.subscriptions)
     return {
         "status": "unusable" if found else "ok",
         "problems": found,
-        "remarks": list(made.settings.unknown) + ([] if found else await _remarks(made)),
+        "remarks": list(made.settings.unknown) + ([] if found else await _remarks(made, swept)),
         "mode": policy.mode,
         "grace": words(policy.grace),
         "warning": words(policy.warning),
         "allow_deallocate": policy.allow_deallocate,
         "max_deallocations_per_hour": policy.most_per_hour,
         "subscriptions": list(made.settings.subscriptions),
+        "sweeps": {each: coverage_view(swept.get(each)) for each in made.settings.subscriptions},
         "notices": list(policy.channels),
         "poison": {} if found else await _poisoned(made),
         "counts": dict(made.watch.counts),
     }
 
 
-async def _problem(part: str, port: Ledger | Queue[Look] | Queue[Attempt]) -> str | None:
+async def _problem(part: str, port: Ledger | Queue[Look] | Queue[Attempt] | Queue[Sweep]) -> str | None:
     try:
         await port.check()
     except PortError as fault:
@@ -170,17 +204,23 @@ async def _poisoned(made: App) -> dict[str, int]:
     return {
         "looks-poison": await made.looks.poisoned(),
         "deallocations-poison": await made.deallocations.poisoned(),
+        "sweeps-poison": await made.watch.sweeps.poisoned(),
     }
 
 
-async def _remarks(made: App) -> list[str]:
+async def _remarks(made: App, swept: Mapping[str, Coverage]) -> list[str]:
     """What keeps nothing from working, and wants somebody's eye all the same."""
+    from shared.web.coverage import remarks
+
     parked = await made.ledger.page(Query(made.settings.subscriptions, parked=True, limit=SHOWN_PARKED))
     more = " and more" if parked.next else ""
     names = ", ".join(str(record.vm) for record in parked.records)
     poisoned = [f"{queue} holds about {count}" for queue, count in (await _poisoned(made)).items() if count]
     unsent = made.telemetry.fault if made.telemetry else None
     poisoned += [f"metrics do not get to Application Insights: {unsent}"] if unsent else []
+    settings = made.settings
+    schedule = settings.sweep_schedule
+    poisoned += remarks(swept, settings.subscriptions, schedule, since=made.began_at, now=now())
     return poisoned + (
         [f"notices given up, of {names}{more}: ask for a look to have them sent"] if names else []
     )

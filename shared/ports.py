@@ -153,6 +153,18 @@ class Coverage:
     """Whether all of it was seen: the lists came to their end."""
     policy: str = ""
     """Fingerprint of the policy by which all VMs were last judged, whatever they looked like; empty: by none."""
+    covered_at: datetime | None = None
+    """When the latest sweep began that was complete: what was so then is known. None: none was."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """How many VMs of a subscription are known, by what they are."""
+
+    power_states: Mapping[PowerState, int]
+    flagged: int
+    whole: bool
+    """Whether all of them were counted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -228,6 +240,10 @@ class Ledger(Protocol):
 
     async def known(self, subscription: str) -> dict[VmId, Known]:
         """What is known of every VM of a subscription, in short; a row that is damaged, as one without a look."""
+        ...
+
+    async def tally(self, subscription: str, most: int) -> Tally:
+        """How many VMs of a subscription are known, by what they are; at most so many are counted."""
         ...
 
     async def save_all(self, changes: Sequence[tuple[Change, Stored | None]]) -> list[PortError | None]:

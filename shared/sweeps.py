@@ -72,7 +72,13 @@ class Sweeps:
         if asked.again and before and before.began_at > asked.asked_at:
             # That one was complete, or is put off itself: else each that is asked for would come back for ever.
             return self.watch.came(Outcome.SUPERSEDED, subscription=subscription)
-        run = _Run(self.watch, subscription, self.watch.now(), before.policy if before else "")
+        run = _Run(
+            self.watch,
+            subscription,
+            self.watch.now(),
+            judged_by=before.policy if before else "",
+            covered_at=before.covered_at if before else None,
+        )
         try:
             await self._observe(run)
         except NotNow as fault:
@@ -82,7 +88,7 @@ class Sweeps:
         except (Refused, Malformed) as fault:
             log.error("sweep of %s: %s", subscription, fault)  # noqa: TRY400 - the line names the fault
             return await self._put_off(run, LATER, fault)
-        run.judged_by = fingerprint_of_policy(self.watch.policy)
+        run.judged_by, run.covered_at = fingerprint_of_policy(self.watch.policy), run.began_at
         coverage = run.coverage(complete=True)
         await self.ledger.keep_coverage(coverage)
         measures.swept(coverage)
@@ -144,6 +150,8 @@ class _Run:
     began_at: datetime
     judged_by: str
     """Fingerprint of the policy by which all VMs were last judged."""
+    covered_at: datetime | None
+    """When the latest sweep began that was complete."""
     vms: int = 0
     changed: int = 0
     gone: int = 0
@@ -211,4 +219,5 @@ class _Run:
             self.fault_count,
             complete,
             self.judged_by,
+            self.covered_at,
         )

@@ -35,6 +35,7 @@ from shared.ports import (
     PortError,
     Query,
     Stored,
+    Tally,
 )
 
 if TYPE_CHECKING:
@@ -127,6 +128,17 @@ class MemoryLedger:
             for vm, stored in self._stored.items()
             if vm.subscription == subscription
         }
+
+    async def tally(self, subscription: str, most: int) -> Tally:
+        """How many VMs of a subscription are known, by what they are."""
+        await asyncio.sleep(0)
+        records = [stored.record for vm, stored in self._stored.items() if vm.subscription == subscription]
+        counted = records[:most]
+        return Tally(
+            Counter(record.power_state for record in counted),
+            sum(record.flag is not None for record in counted),
+            whole=len(counted) == len(records),
+        )
 
     async def save_all(self, changes: Sequence[tuple[Change, Stored | None]]) -> list[PortError | None]:
         """Save changes, each as `save` does; what kept each from it."""

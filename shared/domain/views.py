@@ -199,5 +199,10 @@ def _exemption(exemption: Exemption | None) -> dict[str, object] | None:
     return {"until": _time(exemption.until), "reason": exemption.reason, "by": exemption.by}
 
 
+def time_view(at: datetime | None) -> str | None:
+    """A time as all others are shown; None when it is not known."""
+    return _time(at)
+
+
 def _time(at: datetime | None) -> str | None:
     return at.astimezone(UTC).isoformat().replace("+00:00", "Z") if at else None

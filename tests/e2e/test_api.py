@@ -148,4 +148,5 @@ async def test_storage_that_is_down_is_named_by_health(azure: SimulatedAzure) ->
         "storage, tables",
         "storage, queue looks",
         "storage, queue deallocations",
+        "storage, queue sweeps",
     ]

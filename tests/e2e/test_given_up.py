@@ -18,7 +18,7 @@ from tests.e2e.town import App, power_off_event
 from tests.eventually import eventually
 
 
-@pytest.mark.parametrize("queue", ["looks", "deallocations"])
+@pytest.mark.parametrize("queue", ["looks", "deallocations", "sweeps"])
 async def test_a_poison_message_is_to_be_seen_in_health(app: App, storage: str, queue: str) -> None:
     assert (await app.get("/api/health"))[1]["poison"][f"{queue}-poison"] == 0
     async with QueueServiceClient.from_connection_string(storage) as service:

@@ -567,12 +567,15 @@ class TestAFailingList:
         kept = await coverage(world)
         assert (kept.vms, kept.changed, kept.gone, kept.complete) == (seen, seen, 0, False)
         assert kept.faults == (f"not covered: {fault}",)
+        assert kept.covered_at == NOON, "by the sweep before"
         assert not world.vms.looks
 
         world.vms.page_faults.clear()
         await world.wait(timedelta(minutes=10))
         assert await self.states(world) == [PowerState.STOPPED] * 6
-        assert (await coverage(world)).complete
+        kept = await coverage(world)
+        assert kept.complete
+        assert kept.covered_at == kept.began_at
 
     @pytest.mark.parametrize(
         ("fault", "delay"),
