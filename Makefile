@@ -27,7 +27,8 @@ test: setup ## every test, on real parts
 	@$(BIN)/python -m pytest
 
 test-long: setup ## 20,000 lives of a VM and of its deallocations, other ones each time (some minutes)
-	@$(BIN)/python -m pytest tests/domain/test_true_life.py tests/domain/test_decision_properties.py \
+	@$(BIN)/python -m pytest tests/domain/test_true_life.py tests/domain/test_true_deallocations.py \
+		tests/domain/test_decision_properties.py \
 		--hypothesis-profile=long --timeout=0
 
 race: setup ## 1,000 starts race 1,000 deallocations (two minutes; RACES=...)

@@ -65,10 +65,10 @@ class Attempts:
             checked = await self._checked(vm, closing)
         except NotNow as fault:
             log.warning("attempt put off: %s", fault)
-            return self._again(closing, fault.retry_after or SOON), None
+            return self._again(closing, fault, fault.retry_after or SOON), None
         except (Refused, Damaged, Malformed) as fault:
             log.error("attempt put off: %s", fault)  # noqa: TRY400 - the line names the fault
-            return self._again(closing, LATER), None
+            return self._again(closing, fault, LATER), None
         if isinstance(checked, tuple):
             return checked
         return await self._sent(vm, closing, checked), checked
@@ -94,7 +94,8 @@ class Attempts:
             if not drawn:
                 free_at = await self.watch.ledger.draw(now, policy.most_per_hour)
                 drawn = free_at is None
-            elif self.watch.now() - seen.observed_at <= FRESH:
+            elif seen.observed_at >= max(stored.record.observed_at, self.watch.now() - FRESH):
+                # Not if somebody looked later: the record would be judged by that look, and not by this.
                 return seen
 
     async def _sent(self, vm: VmId, closing: Deallocation, seen: Observation | Gone) -> Answer:
@@ -116,8 +117,9 @@ class Attempts:
             )
         return Accepted(asked_at, attempt, looked_at, self.watch.now())
 
-    def _again(self, closing: Deallocation, delay: timedelta) -> NotSent:
-        return NotSent(closing.asked_at, closing.attempts, None, self.watch.now() + delay)
+    def _again(self, closing: Deallocation, fault: PortError | Malformed, delay: timedelta) -> NotSent:
+        again_at = self.watch.now() + delay
+        return NotSent(closing.asked_at, closing.attempts, None, again_at, said=str(fault))
 
 
 def _is_still(now: Deallocation | None, closing: Deallocation) -> bool:

@@ -21,6 +21,7 @@ from shared.domain.policy import Channel
 from shared.metrics import TALLY, Teller
 from shared.ports import Attempt, Ledger, Look, Notices, PortError, PriceCache, Prices, Query, Queue
 from shared.requests import Requests
+from shared.retention import Retention
 from shared.settings import EVERY_QUARTER, LOOPBACK, SettingError, Settings
 from shared.sweeps import Sweeps
 from shared.watch import Watch
@@ -49,6 +50,7 @@ class App:
     looks: Queue[Look]
     deallocations: Queue[Attempt]
     sweeps: Sweeps
+    retention: Retention
     costs: Costs
     telemetry: "Telemetry | None"
 
@@ -120,7 +122,10 @@ def app() -> App:
     sweeps = Sweeps(watch, vms)
     attempts, requests = Attempts(watch, vms), Requests(watch)
     telemetry = _telemetry(settings)
-    return App(settings, watch, attempts, requests, ledger, looks, deallocations, sweeps, costs, telemetry)
+    retention = Retention(ledger, settings.subscriptions, settings.retention, now)
+    return App(
+        settings, watch, attempts, requests, ledger, looks, deallocations, sweeps, retention, costs, telemetry
+    )
 
 
 async def health() -> dict[str, object]:

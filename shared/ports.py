@@ -189,6 +189,17 @@ class History:
     entries: tuple[Entry, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class Forgotten:
+    """What came of looking through a part of what a ledger holds."""
+
+    seen: int
+    """How many transitions, episodes and entries were looked at."""
+    removed: int
+    finished: bool
+    """Whether the last of the subscription was reached: the next time begins with the first."""
+
+
 class Ledger(Protocol):
     """Where records, transitions and episodes live. All may raise `NotNow`, `Refused` or `Damaged`."""
 
@@ -240,6 +251,14 @@ class Ledger(Protocol):
 
     async def coverage(self, subscriptions: Sequence[str]) -> dict[str, Coverage]:
         """What the latest sweeps came to; a subscription of which nothing is known, or can be read, is missing."""
+        ...
+
+    async def forget(self, subscription: str, before: datetime, most: int) -> Forgotten:
+        """Remove what is from before a time, of at most so many transitions, episodes and entries of a subscription.
+
+        It goes on where it stopped the last time. Transitions and episodes are looked at by the look that saw them
+        first, episodes by their end as well: one that lasts stays, and so does every record.
+        """
         ...
 
     async def draw(self, now: datetime, most: int) -> datetime | None:

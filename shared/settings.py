@@ -4,10 +4,11 @@ import difflib
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Any
 from urllib.parse import urlsplit
 
-from shared.domain.durations import parse_duration
+from shared.domain.durations import parse_duration, words
 from shared.domain.ids import parse_subscription
 from shared.domain.malformed import Malformed, shown
 from shared.domain.policy import Channel, Mode, Policy
@@ -15,8 +16,10 @@ from shared.domain.policy import Channel, Mode, Policy
 STORAGE = "AzureWebJobsStorage"
 INSIGHTS = "APPLICATIONINSIGHTS_CONNECTION_STRING"
 PUBLIC_ARM = "https://management.azure.com"
+LEAST_RETENTION = timedelta(days=1)
+"""Less would remove what decisions of the day still add to."""
 EVERY_QUARTER = "0 */15 * * * *"
-_FIELD = re.compile(r"[\d*/,\-A-Za-z]{1,60}")
+_FIELD = re.compile(r"[0-9*/,\-A-Za-z]{1,60}")
 HIGHEST_CAP = 1000
 """The most deallocations an hour: who needs more wants something else than a safety net."""
 PUBLIC_PRICES = "https://prices.azure.com"
@@ -56,6 +59,8 @@ class Settings:
     """The webhook that notices for people go to. Who knows it can post there: it is a secret."""
     sweep_schedule: str
     """When all VMs are observed, in NCRONTAB."""
+    retention: timedelta
+    """How long transitions, episodes after their end, and log entries are kept."""
     currency: str
     """What costs are shown in, by its ISO 4217 code."""
     prices_endpoint: str
@@ -88,6 +93,7 @@ class Settings:
             topic_endpoint=topic,
             webhook_url=webhook,
             sweep_schedule=cls.sweep_schedule_of(env),
+            retention=_read(env, "STOPGAP_RETENTION", timedelta(days=400)),
             currency=_read(env, "STOPGAP_CURRENCY", "USD"),
             prices_endpoint=_read(env, "STOPGAP_PRICES_ENDPOINT", PUBLIC_PRICES),
             keep_caller_name=_read(env, "STOPGAP_KEEP_CALLER", False),
@@ -137,6 +143,13 @@ def _schedule(text: str) -> str:
             f"got {shown(text)}"
         )
     return " ".join(fields)
+
+
+def _retention(text: str) -> timedelta:
+    duration = parse_duration(text)
+    if duration < LEAST_RETENTION:
+        raise Malformed(f"expected at least {words(LEAST_RETENTION)}, got {shown(text)}")
+    return duration
 
 
 def _cap(text: str) -> int:
@@ -200,6 +213,7 @@ VARIABLES: Mapping[str, Callable[[str], object]] = {
     "STOPGAP_ALLOW_DEALLOCATE": _yes_or_no,
     "STOPGAP_MAX_DEALLOCATIONS_PER_HOUR": _cap,
     "STOPGAP_SWEEP_SCHEDULE": _schedule,
+    "STOPGAP_RETENTION": _retention,
     "STOPGAP_KEEP_CALLER": _yes_or_no,
     "STOPGAP_ARM_ENDPOINT": endpoint,
     "STOPGAP_TOPIC_ENDPOINT": endpoint,

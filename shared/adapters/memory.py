@@ -28,6 +28,7 @@ from shared.ports import (
     Conflict,
     Coverage,
     Fetched,
+    Forgotten,
     History,
     Known,
     Page,
@@ -54,6 +55,7 @@ class MemoryLedger:
         self._drawn: tuple[datetime, ...] = ()
         self._planned: dict[str, datetime] = {}
         self._coverage: dict[str, Coverage] = {}
+        self._places: dict[str, tuple[str, VmId, datetime, int]] = {}
         self._prices: dict[Offer, Fetched] = {}
         self._saves = 0
 
@@ -154,6 +156,39 @@ class MemoryLedger:
         """What the latest sweeps came to."""
         await asyncio.sleep(0)
         return {each: self._coverage[each] for each in subscriptions if each in self._coverage}
+
+    async def forget(self, subscription: str, before: datetime, most: int) -> Forgotten:
+        """Remove what is from before a time, of at most so many transitions, episodes and entries."""
+        await asyncio.sleep(0)
+        ends = self._ends(subscription)
+        place = self._places.pop(subscription, None)
+        rest = [name for name in sorted(ends) if place is None or name > place]
+        seen = rest[:most]
+        old = [name for name in seen if (end := ends[name]) and end < before]
+        for kind, vm, at, rank in old:
+            match kind:
+                case "entry":
+                    del self._entries[vm][at, rank]
+                case "episode":
+                    del self._episodes[vm][at]
+                case _:
+                    del self._transitions[vm][at]
+        if len(seen) < len(rest):
+            self._places[subscription] = seen[-1]
+        return Forgotten(len(seen), len(old), finished=len(seen) == len(rest))
+
+    def _ends(self, subscription: str) -> dict[tuple[str, VmId, datetime, int], datetime | None]:
+        """From when each transition, episode and entry is; None for an episode that lasts."""
+        found = dict[tuple[str, VmId, datetime, int], datetime | None]()
+        for vm in self._stored:
+            if vm.subscription == subscription:
+                for at, rank in self._entries.get(vm, {}):
+                    found["entry", vm, at, rank] = at
+                for at, episode in self._episodes.get(vm, {}).items():
+                    found["episode", vm, at, 0] = episode.ended_at and max(episode.ended_at, at)
+                for at in self._transitions.get(vm, {}):
+                    found["transition", vm, at, 0] = at
+        return found
 
     async def draw(self, now: datetime, most: int) -> datetime | None:
         """Take one of the deallocations that may be sent within an hour; else when the next one is free."""

@@ -12,6 +12,9 @@ Rows of a VM, by row key:
 
 and one row for all, in a partition of its own, `cap`: when the latest deallocations were sent.
 
+Partition `sweeps` has what the latest sweep of each subscription came to, and `places` where the removal of what is old
+goes on in it; the row keys are subscriptions.
+
 Partition `prices` has what was fetched from Azure's price list, by currency, region and size: `EUR!westeurope!…`.
 
 `!` is in no name and sorts before all that is, so rows come in the order of (group, name). Each row holds its
@@ -27,7 +30,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import partial
-from itertools import accumulate
+from itertools import accumulate, batched
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -54,6 +57,7 @@ from shared.ports import (
     Coverage,
     Damaged,
     Fetched,
+    Forgotten,
     History,
     Known,
     Page,
@@ -93,6 +97,15 @@ _PLANS = "plans"
 
 _KNOWN_COLUMNS = ("fingerprint", "due_at", "power_state")
 """What a sweep reads of each VM's row."""
+
+_PLACES = "places"
+"""The partition of where the removal of what is old goes on: after which row key, a row for each subscription."""
+
+_LIFE = ("entry", "episode", "transition")
+"""The kinds of rows that a VM's life is in, in the order of their keys."""
+
+_PART = re.compile(r"(?P<kind>\w+)!.+!.+!(?P<stamp>[0-9]{18})(![0-9]+)?")
+"""A row key of one of them."""
 
 _MOST_OPERATIONS = 100
 _MOST_BYTES = 1_000_000
@@ -284,6 +297,61 @@ class TableLedger:
                 found[str(row["RowKey"])] = _value(row, Coverage)
         return {each: found[each] for each in subscriptions if each in found}
 
+    async def forget(self, subscription: str, before: datetime, most: int) -> Forgotten:
+        """One query for each 1,000 rows, of their keys, which have their time; a transaction for each 100 that go.
+
+        And a read and a write of where it goes on.
+        """
+        row = await self._ask(
+            f"read of the place in {subscription}", partial(self._read, _PLACES, subscription)
+        )
+        place = str(row.get("after") or "") if row else ""
+        seen = removed = 0
+        for kind in _LIFE:
+            first, end = f"{kind}!", _end(f"{kind}!")
+            while seen < most and place < end:
+                limit = min(most - seen, _MOST_ROWS)
+                rows = await self._find(
+                    subscription, max(place, first), end, {}, limit, select=("RowKey", "ended_at")
+                )
+                removed += await self._remove(subscription, before, rows)
+                seen += len(rows)
+                place = str(rows[-1]["RowKey"]) if len(rows) == limit else end
+        finished = place >= end
+        columns: Columns = {
+            "PartitionKey": _PLACES,
+            "RowKey": subscription,
+            "after": "" if finished else place,
+        }
+        keep = partial(self._table.upsert_entity, columns, mode=UpdateMode.REPLACE)
+        await self._ask(f"save of the place in {subscription}", keep)
+        return Forgotten(seen, removed, finished)
+
+    async def _remove(self, subscription: str, before: datetime, rows: Sequence[TableEntity]) -> int:
+        """Remove the rows that are old; how many."""
+        old = [str(row["RowKey"]) for row in rows if await self._is_old(subscription, row, before)]
+        for some in batched(old, _MOST_OPERATIONS, strict=False):
+            works = [[_removal(subscription, key)] for key in some]
+            for fault in await self._save_some(works):
+                if fault and not isinstance(fault, Conflict):
+                    raise fault
+        return len(old)
+
+    async def _is_old(self, subscription: str, row: TableEntity, before: datetime) -> bool:
+        """Whether a row of a VM's life is from before a time. One that we cannot have written is left alone."""
+        key = str(row["RowKey"])
+        named = _PART.fullmatch(key)
+        if named is None or named["stamp"] <= _stamp(before):
+            return False
+        if named["kind"] != "episode":
+            return True
+        ended_at = row.get("ended_at")
+        if not isinstance(ended_at, datetime):
+            # It lasts, or an older version wrote it, without the column.
+            whole = await self._ask(f"read of {key}", partial(self._read, subscription, key))
+            ended_at = _ended_at(whole)
+        return ended_at is not None and ended_at < before
+
     async def draw(self, now: datetime, most: int) -> datetime | None:
         """A point read and a conditional write, both again if somebody else draws at the same time.
 
@@ -378,7 +446,7 @@ class TableLedger:
             raise
 
     async def _write(self, what: str, operations: list[Operation]) -> str:
-        """Submit a transaction; the new ETag of its first row.
+        """Submit a transaction; the new ETag of its first row, empty if it was removed.
 
         It may be sent again when its answer is lost. Had the first been done, the second comes too late for its
         condition: a `Conflict` with ourselves, and right, as whoever gets it reads again and finds the work done.
@@ -389,7 +457,7 @@ class TableLedger:
             if error_code(error) in _NOT_AS_READ or error.status_code == 412:
                 raise Conflict(f"table {TABLE}, {what}: not as it was read ({error_code(error)})") from error
             raise
-        return str(done[0]["etag"])
+        return str(done[0].get("etag", ""))
 
     async def _drawn(self) -> tuple[TableEntity | None, tuple[datetime, ...]]:
         row = await self._ask("read of the cap", partial(self._read, *_CAP))
@@ -467,6 +535,18 @@ def _named_by(fault: PortError, works: Sequence[list[Operation]]) -> int:
     return next((number for number, end in enumerate(ends) if index < end), 0)
 
 
+def _ended_at(row: TableEntity | None) -> datetime | None:
+    """When an episode ended; None when it lasts, or cannot be read."""
+    try:
+        return _value(row, Episode).ended_at if row else None
+    except Damaged:
+        return None
+
+
+def _removal(subscription: str, key: str) -> Operation:
+    return TransactionOperation.DELETE, {"PartitionKey": subscription, "RowKey": key}, {}
+
+
 def _name(part: Transition | Episode | Entry) -> str:
     """The row key of a part of a VM's life."""
     match part:
@@ -513,6 +593,8 @@ def _row(key: str, value: Record | Transition | Episode | Entry) -> Columns:
         row["fingerprint"] = fingerprint_of(value)
         if value.look_at:
             row["due_at"] = value.look_at
+    if isinstance(value, Episode) and value.ended_at:
+        row["ended_at"] = value.ended_at
     return row
 
 

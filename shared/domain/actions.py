@@ -67,7 +67,7 @@ class Deallocation:
     code: str | None = None
     """Azure's code for why the latest attempt failed."""
     said: str | None = None
-    """What Azure said of that."""
+    """What Azure said of that, or what failed before it could be asked."""
     after: PowerState | None = None
     """The settled state in which the VM was next seen; None: it was not seen to leave Stopped for another."""
     after_at: datetime | None = None

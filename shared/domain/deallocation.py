@@ -33,12 +33,16 @@ SENDING = timedelta(minutes=1)
 """How much of the lease has to be left when Azure is asked: its answer must be saved before the lease ends."""
 
 CONFIRM_WITHIN = timedelta(minutes=30)
-"""How long a VM may take from the answer to being seen Deallocated."""
+"""How long a VM may take from the answer to being seen Deallocated, until it is told that it was not."""
+
+BELIEVE_WITHIN = timedelta(hours=2)
+"""Until when it is believed, if it is seen Deallocated at last, that it is so by this deallocation."""
 
 LAG = timedelta(seconds=5)
 """How old ARM's answer to a look may be, and how far its clock and ours may lie apart."""
 
 _UP = {PowerState.STARTING, PowerState.RUNNING}
+_DOWN = {PowerState.DEALLOCATING, PowerState.DEALLOCATED}
 
 
 def planned(
@@ -58,20 +62,21 @@ def planned(
         return record
     if terms.mode is not Mode.DEALLOCATE:
         return replace(record, flag=replace(flag, deallocate_after=None, refusal=None))
+    after = now + terms.policy.warning
+    if flag.deallocate_after and any(_tells_now(notice, now, again=again) for notice in record.outbox):
+        # Told late, it happens late: the warning counts from when it is given.
+        flag = replace(flag, deallocate_after=after)
+        record = replace(record, flag=flag)
     if record.under_way:
         return record
     forbidden = refusal(Case(record, terms, now, planning=True))
     if forbidden:
-        after = flag.deallocate_after if passes(forbidden) else None
-        return replace(record, flag=replace(flag, deallocate_after=after, refusal=forbidden))
-    after = now + terms.policy.warning
+        kept = flag.deallocate_after if passes(forbidden) else None
+        return replace(record, flag=replace(flag, deallocate_after=kept, refusal=forbidden))
     if flag.deallocate_after is None:
         # Whoever was told of the flag as it was before has to be told of this.
         tell_at = flag.tell_at if flag.flagged_at == now else now
         return replace(record, flag=replace(flag, deallocate_after=after, refusal=None, tell_at=tell_at))
-    if any(_tells_now(notice, now, again=again) for notice in record.outbox):
-        # Told late, it happens late: the warning counts from when it is given.
-        return replace(record, flag=replace(flag, deallocate_after=after, refusal=None))
     if now < flag.deallocate_after:
         return replace(record, flag=replace(flag, refusal=None))
     forbidden = refusal(Case(record, terms, now))
@@ -121,8 +126,6 @@ def answered(record: Record, answer: Answer, now: datetime) -> Record:
     match answer:
         case Accepted(looked_at=looked_at, at=at):
             closing = replace(closing, stage=Stage.ACCEPTED, looked_at=looked_at, accepted_at=at)
-            if closing.overtaken_at and not _in_between(closing, closing.overtaken_at, closing.overtaken_by):
-                closing = replace(closing, overtaken_at=None, overtaken_by=None)
         case Failed():
             closing = _failed(closing, answer, now)
         case NotSent(refusal=forbidden, again_at=again_at):
@@ -131,6 +134,7 @@ def answered(record: Record, answer: Answer, now: datetime) -> Record:
                 stage=Stage.ASKED if again_at else Stage.REFUSED,
                 attempts=closing.attempts - 1,
                 try_at=again_at or closing.try_at,
+                said=answer.said,
                 refusal=forbidden,
                 ended_at=None if again_at else now,
             )
@@ -203,15 +207,19 @@ def _overtaken(
     Azure refuses what conflicts with an operation under way. A start that Azure did not refuse the attempt for had
     therefore ended before; one that began later was refused, until the VM was Deallocated.
     """
+    if closing.overtaken_at and not _in_between(closing, closing.overtaken_at, closing.overtaken_by):
+        closing = replace(closing, overtaken_at=None, overtaken_by=None)
     if closing.overtaken_at or closing.stage in {Stage.ASKED, Stage.REFUSED, Stage.FAILED}:
         return closing
     if closing.stage is Stage.BEGUN and record.power_state in _UP and previous.power_state not in _UP:
-        return replace(closing, overtaken_at=record.observed_at)
-    if signal is None or signal.leads_to is not PowerState.RUNNING:
+        at, cause = record.observed_at, None
+    elif signal and signal.leads_to is PowerState.RUNNING:
+        at, cause = signal.cause.at, signal.cause
+    else:
         return closing
-    if not _in_between(closing, signal.cause.at, signal.cause):
-        return closing
-    return replace(closing, overtaken_at=signal.cause.at, overtaken_by=signal.cause)
+    return (
+        replace(closing, overtaken_at=at, overtaken_by=cause) if _in_between(closing, at, cause) else closing
+    )
 
 
 def _in_between(closing: Deallocation, at: datetime, cause: Cause | None) -> bool:
@@ -222,23 +230,33 @@ def _in_between(closing: Deallocation, at: datetime, cause: Cause | None) -> boo
         at: When the start was told, or seen.
         cause: What told of it. A resource event marks an end, by Azure's clock; all else marks a beginning.
     """
-    first, last = closing.looked_at or closing.try_at - LEASE, closing.accepted_at
-    if last and cause and cause.source is Source.EVENT:
+    first, last = closing.looked_at or closing.try_at - LEASE, _answered_by(closing)
+    if cause and cause.source is Source.EVENT:
         last += LAG
-    return first - LAG <= at and (last is None or at <= last)
+    return first - LAG <= at <= last
+
+
+def _answered_by(closing: Deallocation) -> datetime:
+    """By when Azure had taken the latest attempt, if it did."""
+    if closing.accepted_at:
+        return closing.accepted_at
+    seen = closing.after_at if closing.after is PowerState.DEALLOCATED else None
+    return min(closing.try_at, seen - LAG) if seen else closing.try_at
 
 
 def _outcome(closing: Deallocation, record: Record, now: datetime) -> Deallocation:
     """How far it has got, by what is known now."""
     ended = replace(closing, ended_at=closing.ended_at or now)
-    gone = closing.after is PowerState.DEALLOCATED
+    done = _is_done(closing)
     match closing.stage:
-        case Stage.ACCEPTED | Stage.CONFIRMED | Stage.UNCONFIRMED if closing.overtaken_at:
+        case Stage.ACCEPTED | Stage.CONFIRMED | Stage.UNCONFIRMED if closing.overtaken_at and (
+            closing.accepted_at or done
+        ):
             return replace(ended, stage=Stage.OVERTAKEN)
         case Stage.ASKED if closing.after:
             shown = Refusal(Rule.NOT_STOPPED.value, f"it is not Stopped any more, but {closing.after}")
             return replace(ended, stage=Stage.REFUSED, refusal=shown)
-        case Stage.ACCEPTED | Stage.UNCONFIRMED if gone:
+        case Stage.ACCEPTED | Stage.UNCONFIRMED if done:
             return replace(closing, stage=Stage.CONFIRMED, ended_at=now)
         case Stage.ACCEPTED if closing.after or now - (closing.accepted_at or now) >= CONFIRM_WITHIN:
             return replace(ended, stage=Stage.UNCONFIRMED)
@@ -248,12 +266,19 @@ def _outcome(closing: Deallocation, record: Record, now: datetime) -> Deallocati
             return closing
 
 
+def _is_done(closing: Deallocation) -> bool:
+    """Whether the VM was seen Deallocated next, and soon enough to be so by this."""
+    if closing.after is not PowerState.DEALLOCATED or closing.after_at is None:
+        return False
+    return closing.after_at <= (closing.accepted_at or closing.try_at) + BELIEVE_WITHIN
+
+
 def _unanswered(closing: Deallocation, record: Record, now: datetime) -> Deallocation:
     """An attempt of which nobody knows whether Azure took it: what the VM shows tells."""
-    if closing.after is PowerState.DEALLOCATED:
+    if _is_done(closing):
         return replace(closing, stage=Stage.CONFIRMED, ended_at=now)
-    if record.power_state is PowerState.DEALLOCATING and closing.after is None:
+    if record.power_state in _DOWN:
         return replace(closing, stage=Stage.ACCEPTED, accepted_at=now)
-    if closing.after or (closing.attempts >= ATTEMPTS and now >= closing.try_at):
+    if now >= closing.try_at and (closing.after or closing.attempts >= ATTEMPTS):
         return replace(closing, stage=Stage.UNCONFIRMED, ended_at=now)
     return closing

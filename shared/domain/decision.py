@@ -243,7 +243,10 @@ def _flagged(record: Record, terms: Terms, now: datetime) -> Record:
     settled = record.present
     if kind is FlagKind.LEFT_STOPPED:
         settled = replace(settled, flagged_at=settled.flagged_at or now)
-    return replace(record, flag=Flag(kind, seen_at, flagged_at=now), settled=settled)
+    flag = Flag(
+        kind, seen_at, flagged_at=now, snoozed_until=settled.snoozed_until, snoozed_by=settled.snoozed_by
+    )
+    return replace(record, flag=flag, settled=settled)
 
 
 def _finding(record: Record) -> tuple[FlagKind, datetime] | None:
@@ -266,7 +269,10 @@ def _snoozed(record: Record, news: News | None, now: datetime) -> Record:
     over = isinstance(news, Snooze) and news.until is None
     if flag.snoozed_until and (over or flag.snoozed_until <= now):
         flag = replace(flag, snoozed_until=None, snoozed_by=None, tell_at=now)
-    return replace(record, flag=flag)
+    settled = record.settled
+    if settled and flag != record.flag:
+        settled = replace(settled, snoozed_until=flag.snoozed_until, snoozed_by=flag.snoozed_by)
+    return replace(record, flag=flag, settled=settled)
 
 
 def _transition(previous: Record | None, record: Record) -> Transition | None:

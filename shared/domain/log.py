@@ -44,7 +44,7 @@ type _Line = tuple[What, str | None, str, str | None]
 
 def _of_snooze(before: Flag | None, flag: Flag | None, person: str | None) -> Iterator[_Line]:
     until = flag.snoozed_until if flag else None
-    if flag is None or until == (before.snoozed_until if before else None):
+    if flag is None or before is None or until == before.snoozed_until:
         return
     if until:
         yield What.SNOOZED, person, f"until {phrases.moment(until)}", None

@@ -77,6 +77,8 @@ class NotSent:
     """The safety rule that forbade it; None: something failed on the way, and it is tried again."""
     again_at: datetime | None = None
     """When it is tried again; None: it is not."""
+    said: str | None = None
+    """What failed on the way, if it did."""
 
 
 type Answer = Accepted | Failed | NotSent

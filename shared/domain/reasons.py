@@ -135,7 +135,7 @@ def _progress(closing: Deallocation) -> str:
         case Stage.ASKED if closing.refusal:
             return f"{asked}, waits: {closing.refusal.reason}."
         case Stage.ASKED if closing.said:
-            return f"{asked}, is tried again after {moment(closing.try_at)}: Azure said {phrases.of_azure(closing)}."
+            return f"{asked}, is tried again after {moment(closing.try_at)}: {phrases.of_azure(closing)}."
         case Stage.ASKED | Stage.BEGUN:
             return f"{asked}, is under way."
         case Stage.ACCEPTED:

@@ -53,6 +53,9 @@ class Settled:
     """Deallocated with its memory kept."""
     flagged_at: datetime | None = None
     """When it was first flagged as left Stopped in this state."""
+    snoozed_until: datetime | None = None
+    snoozed_by: str | None = None
+    """Of its flag. Kept here as well, as it outlasts a flag that an exemption clears."""
     left_at: datetime | None = None
     """The first look that saw the VM in another power state, passing ones included. None: it is still in this."""
 

@@ -3,7 +3,7 @@ from datetime import timedelta
 import pytest
 
 from shared.domain.policy import Channel, Mode
-from shared.settings import PUBLIC_ARM, PUBLIC_PRICES, SettingError, Settings, Storage
+from shared.settings import EVERY_QUARTER, PUBLIC_ARM, PUBLIC_PRICES, SettingError, Settings, Storage
 
 SUBSCRIPTION = "00000000-0000-4000-8000-000000000001"
 OTHER = "00000000-0000-4000-8000-000000000002"
@@ -21,6 +21,7 @@ def test_the_least_that_is_needed() -> None:
     assert (settings.policy.mode, settings.policy.grace) == (Mode.NOTIFY, timedelta(minutes=15))
     assert (settings.arm_endpoint, settings.topic_endpoint, settings.unknown) == (PUBLIC_ARM, None, ())
     assert (settings.currency, settings.prices_endpoint) == ("USD", PUBLIC_PRICES)
+    assert (settings.sweep_schedule, settings.retention) == (EVERY_QUARTER, timedelta(days=400))
 
 
 def test_all_there_is() -> None:
@@ -33,6 +34,8 @@ def test_all_there_is() -> None:
             "STOPGAP_GRACE": "45m",
             "STOPGAP_ARM_ENDPOINT": "https://management.chinacloudapi.cn/",
             "STOPGAP_TOPIC_ENDPOINT": "http://127.0.0.1:7080/topics/t/api/events",
+            "STOPGAP_SWEEP_SCHEDULE": " 0  0 */2 * * * ",
+            "STOPGAP_RETENTION": "90d",
             "STOPGAP_CURRENCY": " eur ",
             "STOPGAP_PRICES_ENDPOINT": "http://127.0.0.1:7080/",
         }
@@ -43,6 +46,7 @@ def test_all_there_is() -> None:
     assert (settings.policy.mode, settings.policy.grace) == (Mode.OBSERVE, timedelta(minutes=45))
     assert settings.arm_endpoint == "https://management.chinacloudapi.cn"
     assert (settings.currency, settings.prices_endpoint) == ("EUR", "http://127.0.0.1:7080")
+    assert (settings.sweep_schedule, settings.retention) == ("0 0 */2 * * *", timedelta(days=90))
 
 
 @pytest.mark.parametrize(
@@ -71,6 +75,19 @@ def test_all_there_is() -> None:
             "STOPGAP_ARM_ENDPOINT is malformed: expected an https",
         ),
         ({"STOPGAP_ARM_ENDPOINT": "http://10.0.0.1"}, "STOPGAP_ARM_ENDPOINT is malformed: expected an https"),
+        *(
+            ({"STOPGAP_SWEEP_SCHEDULE": text}, "STOPGAP_SWEEP_SCHEDULE is malformed: expected six fields")
+            for text in (
+                "*/15 * * * *",
+                "hourly",
+                "0 0 0 0 0 0 0",
+                "0 */15 * * * ?",
+                "0 ٣ * * * *",
+                "0 ; * * * *",
+            )
+        ),
+        ({"STOPGAP_RETENTION": "never"}, "STOPGAP_RETENTION is malformed: expected a duration"),
+        ({"STOPGAP_RETENTION": "23h"}, "STOPGAP_RETENTION is malformed: expected at least 1d, got '23h'"),
         ({"STOPGAP_CURRENCY": "EURO"}, "STOPGAP_CURRENCY is malformed: expected a currency .* got 'EURO'"),
         ({"STOPGAP_CURRENCY": "€"}, "STOPGAP_CURRENCY is malformed: expected a currency"),
         ({"STOPGAP_CURRENCY": "ÄÖÜ"}, "STOPGAP_CURRENCY is malformed: expected a currency"),

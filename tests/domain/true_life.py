@@ -1,14 +1,13 @@
 """The true life of one VM: what happens to it, what Azure tells of that, and what ARM answers when asked.
 
-A pure simulation with a clock of its own. A script of deeds makes a history, the truth: from each moment on, one
-condition. Whoever calls ARM is told of by a resource event at the end of the operation and, like the guest and the
-platform, by a health annotation at its beginning. Events and bodies have the shape of the documented and recorded
-samples.
+A pure simulation. Deeds, one at a time, make a history, the truth: from each moment on, one condition. Whoever calls
+ARM is told of by a resource event at the end of the operation and, like the guest and the platform, by a health
+annotation at its beginning. Events and bodies have the shape of the documented and recorded samples.
 """
 
 import json
 from bisect import bisect_right
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
@@ -26,6 +25,8 @@ ARM_ID = (
 )
 VM = VmId.of(SUBSCRIPTION, "rg-shop", "web-1")
 BEGIN = datetime(2026, 11, 21, 12, tzinfo=UTC)
+SOMEBODY, STOPGAP = "object-id-of-somebody", "object-id-of-stopgap"
+"""Who calls ARM."""
 
 AT_REST = {"succeeded", "failed", "canceled"}
 """The provisioning states in which no operation runs."""
@@ -75,6 +76,9 @@ class Deed:
     """Other than success: it got half-way, and the VM is back where it was."""
     tags: Mapping[str, str] = field(default_factory=dict)
     """What "tag" sets."""
+    by: str = SOMEBODY
+    shown: timedelta | None = None
+    """How long it takes to the first of them, if not as long."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,26 +89,23 @@ class Moment:
     condition: Condition
 
 
-class TrueLife:
-    """The truth of one VM, and the signals of it: (when it was sent, the event)."""
+type Sent = tuple[datetime, Event]
+"""An event, and when it was sent."""
 
-    def __init__(self, first: Condition, deeds: Iterable[Deed] = ()) -> None:
+
+class TrueLife:
+    """The truth of one VM, as far as it has come."""
+
+    def __init__(self, first: Condition) -> None:
         self.history = [Moment(BEGIN, first)]
-        self.signals: list[tuple[datetime, Event]] = []
-        self._clock = BEGIN
+        self.free_at = BEGIN
+        """When the latest deed ends, or ended; no other is possible before."""
         self._uids = first.uid or 0
-        for deed in deeds:
-            self.do(deed)
 
     @property
     def now(self) -> Condition:
-        """What is so in the end."""
+        """What is so once the latest deed has ended."""
         return self.history[-1].condition
-
-    @property
-    def ends_at(self) -> datetime:
-        """The last change."""
-        return self.history[-1].at
 
     def at(self, time: datetime) -> Condition:
         """What was so at a time."""
@@ -127,33 +128,33 @@ class TrueLife:
         return max(bisect_right(self.history, time, key=lambda moment: moment.at) - 1, 0)
 
     def can(self, what: str) -> bool:
-        """Whether an operation is possible now; Azure refuses it if not."""
+        """Whether an operation is possible once the latest deed has ended; Azure refuses it if not."""
         if what == "OS provisioning succeeds late" and self.now.provisioning != OS_FAILED:
             return False
         return ("gone" if self.now.uid is None else self.now.power) in OPERATIONS[what].paths
 
-    def do(self, deed: Deed) -> None:
-        """Let something happen, if it can."""
+    def do(self, deed: Deed, at: datetime) -> list[Sent]:
+        """Let something happen, if it can, not before `free_at`; what will be told of it."""
         if not self.can(deed.what):
-            return
-        operation, before = OPERATIONS[deed.what], self.now
+            return []
+        operation, before, told = OPERATIONS[deed.what], self.now, list[Sent]()
         path = operation.paths["gone" if before.uid is None else before.power]
-        at = self._clock + deed.after
         if operation.annotation and path:
-            self.signals.append((at, annotation(operation.annotation, at, operation.context)))
+            told.append((at, annotation(operation.annotation, at, operation.context)))
         if before.uid is None:
             self._uids += 1
         words = path.split()
         if deed.end is not End.SUCCESS and operation.call and before.uid and words:
             outcome = "failed/InternalOperationError" if deed.end is End.FAILURE else "canceled"
             words = [*words[:-1], f"{before.power or '-'}/{outcome}"]
-        for word in words:
-            at += deed.step
+        for place, word in enumerate(words):
+            at += deed.step if place or deed.shown is None else deed.shown
             self.history.append(Moment(at, self._condition(word, before, deed)))
         if operation.call:
             end = End.FAILURE if words and "failed/" in self.now.provisioning else deed.end
-            self.signals.append((at, resource_event(operation.call, end, at)))
-        self._clock = at
+            told.append((at, resource_event(operation.call, end, at, deed.by)))
+        self.free_at = at
+        return told
 
     def _condition(self, word: str, before: Condition, deed: Deed) -> Condition:
         if word == "gone":
@@ -177,10 +178,11 @@ def _sample(name: str) -> dict[str, Any]:
 
 _RESOURCE_DATA = _sample("eventgrid-subscription-ResourceActionSuccess.eventgridschema.json")["data"]
 _HEALTH_DATA = _sample("eventgrid-arn-health-ResourceAnnotated.eventgridschema.json")["data"]
+_OBJECT_ID = "http://schemas.microsoft.com/identity/claims/objectidentifier"
 _BODY = _sample("arm-vm-get-expand-instanceview.running.recorded.json")
 
 
-def resource_event(call: str, end: End, at: datetime) -> Event:
+def resource_event(call: str, end: End, at: datetime, by: str) -> Event:
     """The event of an operation on the VM that ended."""
     kind = {"write": "Write", "delete": "Delete"}.get(call, "Action")
     data = {
@@ -188,6 +190,7 @@ def resource_event(call: str, end: End, at: datetime) -> Event:
         "operationName": f"Microsoft.Compute/virtualMachines/{call}",
         "correlationId": at.isoformat(),
         "resourceUri": ARM_ID,
+        "claims": {**_RESOURCE_DATA["claims"], _OBJECT_ID: by},
     }
     return Event(f"Microsoft.Resources.Resource{kind}{end}", ARM_ID, at, data)
 
