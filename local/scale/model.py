@@ -157,6 +157,15 @@ def _of_all(fleet: Fleet) -> Iterator[Peak]:
         f"looks come later than they are due. {half}",
     )
     yield Peak(
+        "new rows, for retention to look at",
+        _rows_a_day(fleet, changes_a_day(fleet)),
+        given.OLD_ROWS,
+        "a night",
+        *of,
+        "rows are there for twice as long as they are to be kept, and with twice as many of them for ever. Have more "
+        "looked at in a night (`MOST` in shared/retention.py)",
+    )
+    yield Peak(
         "instances",
         count,
         given.INSTANCES,
@@ -283,8 +292,12 @@ def month(fleet: Fleet) -> Month:
         sweeps=sweeps,
         active=active,
         gb_seconds=active * given.INSTANCE_MB / 1_024,
-        table_operations=events + looks + changes * ROWS_A_CHANGE + sweeps * (one.queries + 1),
-        table_gb=_stored(fleet, changes / fleet.month_days),
+        table_operations=events
+        + looks
+        + changes * ROWS_A_CHANGE
+        + _rows_a_day(fleet, changes)  # as many are removed
+        + sweeps * (one.queries + 1),
+        table_gb=_stored(fleet),
         queue_operations=3 * (looks + sweeps) + POLLS * seconds,
         grid_operations=events * (2 + fleet.other_events) + events,
         log_gb=kept * given.LOG_BYTES.value / 1e9,
@@ -313,16 +326,31 @@ def _together(rate: float, each: float) -> float:
     return 1 - math.exp(-rate * each)
 
 
-def _stored(fleet: Fleet, changes_a_day: float) -> float:
-    """Gigabytes."""
-    transitions = changes_a_day * fleet.retention_days
-    episodes = transitions / 2 * fleet.stopped
-    sizes = (
-        fleet.vms * given.RECORD_BYTES.value
-        + transitions * given.TRANSITION_BYTES.value
-        + episodes * given.EPISODE_BYTES.value
-    )
-    return sizes / 1e9
+def changes_a_day(fleet: Fleet) -> float:
+    """On the average of a month."""
+    return fleet.vms * (2 * fleet.office * fleet.workdays / fleet.month_days + fleet.other_changes)
+
+
+def _rows_a_day(fleet: Fleet, changes: float) -> float:
+    """Transitions and episodes that come of so many changes."""
+    return changes * (1 + fleet.stopped / 2)
+
+
+def kept_days(fleet: Fleet) -> float:
+    """How long rows are there, on the average: until retention, which takes its time for all rows, gets to them.
+
+    All rows there are, of D days, are looked at once in D * new / most nights; half of that is what a row waits.
+    """
+    waited = _rows_a_day(fleet, changes_a_day(fleet)) / given.OLD_ROWS.value
+    return fleet.retention_days / (1 - waited / 2) if waited < 2 else math.inf
+
+
+def _stored(fleet: Fleet) -> float:
+    """Gigabytes, once the first rows have been removed."""
+    a_day = changes_a_day(fleet)
+    sizes = a_day * (given.TRANSITION_BYTES.value + fleet.stopped / 2 * given.EPISODE_BYTES.value)
+    history = sizes * kept_days(fleet) if a_day else 0.0
+    return (fleet.vms * given.RECORD_BYTES.value + history) / 1e9
 
 
 @dataclass(frozen=True, slots=True)

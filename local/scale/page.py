@@ -1,11 +1,12 @@
 """docs/scale.md, and its tables on a terminal."""
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import fields
 
 from local.scale import inputs as given
 from local.scale.inputs import ASSUMED, Fleet, Given
-from local.scale.model import burst, costs, instances, month, peaks, rest, sweep, worst_time
+from local.scale.model import burst, costs, instances, kept_days, month, peaks, rest, sweep, worst_time
 from local.states.markdown import bullets, paragraph, table
 
 COMMAND = ".venv/bin/python -m local scale --write"
@@ -17,6 +18,8 @@ SIZES = (200, 2_000, 20_000, 50_000, 100_000)
 
 def figure(value: float) -> str:
     """A figure with three digits that count: these are estimates."""
+    if math.isinf(value):
+        return "endless"
     rounded = float(f"{value:.3g}")
     return f"{rounded:,.0f}" if rounded >= 100 else f"{rounded:g}"
 
@@ -152,7 +155,9 @@ def _peaks(fleet: Fleet) -> Iterator[str]:
     yield paragraph(
         "What only takes patience: a page of `GET /api/vms` asks one subscription after the other until it is full, so",
         "that a list of a few VMs takes up to",
-        f"{figure(fleet.subscriptions * given.QUERY_SECONDS.value)} s.",
+        f"{figure(fleet.subscriptions * given.QUERY_SECONDS.value)} s. Retention takes many nights for all rows that",
+        f"there are: what is to be kept for {figure(fleet.retention_days)} days is there for",
+        f"{figure(kept_days(fleet))}, on the average.",
     )
 
 

@@ -145,7 +145,7 @@ async def test_a_sweep_tells_what_it_covered_and_what_not() -> None:
     (duration,) = [series for series in told if series["name"] == "stopgap.sweep.duration"]
     assert (duration["complete"], duration["count"]) == ("true", 1)
 
-    world.vms.vms[WEB] = Unavailable("ARM: away")
+    world.vms.page_faults[1] = Unavailable("ARM: away")
     await world.watch.ask_sweep(SUBSCRIPTION)
     await world.wait(timedelta(seconds=40))
     told = taken()
