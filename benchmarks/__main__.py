@@ -14,13 +14,12 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks import burst, cold, detection, events, sweeps
-from benchmarks.stage import Stage
 from benchmarks.targets import Figure
 from local.parts import ROOT, CannotStart
 
 REPORT = ROOT / "build" / "bench.json"
 
-CHAPTERS: Mapping[str, Callable[[Stage], Awaitable[list[Figure]]]] = {
+CHAPTERS: Mapping[str, Callable[[], Awaitable[list[Figure]]]] = {
     "events": events.chapter,
     "sweeps": sweeps.chapter,
     "burst": burst.chapter,
@@ -30,13 +29,12 @@ CHAPTERS: Mapping[str, Callable[[Stage], Awaitable[list[Figure]]]] = {
 
 
 async def measure(chapters: Sequence[str], console: Console) -> list[Figure]:
-    """One chapter after the other, each on a stage of its own."""
+    """One chapter after the other."""
     figures = list[Figure]()
     for name in chapters:
         began = time.monotonic()
         with console.status(f"measuring: {name}"):
-            async with Stage() as stage:
-                figures += await CHAPTERS[name](stage)
+            figures += await CHAPTERS[name]()
         console.print(f"{name}: {time.monotonic() - began:.0f} s", style="dim")
     return figures
 

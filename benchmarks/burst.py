@@ -37,14 +37,15 @@ AT_ONCE = 16
 NOON = datetime(2026, 11, 21, 12, tzinfo=UTC)
 
 
-async def chapter(stage: Stage) -> list[Figure]:
+async def chapter() -> list[Figure]:
     """Bursts over fleets of several sizes."""
-    return [figure for size in BURSTS for figure in await _of(size, stage)]
+    return [figure for size in BURSTS for figure in await _of(size)]
 
 
-async def _of(size: int, stage: Stage) -> list[Figure]:
-    await stage.fleet(size)
-    told = await stage.measure("burst")
+async def _of(size: int) -> list[Figure]:
+    async with Stage() as stage:
+        await stage.fleet(size)
+        told = await stage.measure("burst")
     arm = arm_requests(told["counts"])
     throttled = sum(count for what, count in told["counts"].items() if what.endswith(" 429"))
     return [

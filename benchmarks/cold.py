@@ -12,14 +12,15 @@ ROUNDS = 9
 APPS = {"app": ROOT, "empty": ROOT / "benchmarks" / "empty_app"}
 
 
-async def chapter(stage: Stage) -> list[Figure]:
+async def chapter() -> list[Figure]:
     """Some starts of each, in turn. The first of each is not counted: it may write bytecode."""
-    (vm_id,) = await stage.fleet(1)
-    event = event_of(Verb.POWER_OFF, vm_id).as_event_grid()
     found: dict[str, list[dict[str, float]]] = {who: [] for who in APPS}
-    for _ in range(ROUNDS + 1):
-        for who, directory in APPS.items():
-            found[who].append(await stage.measure("first_event", directory=str(directory), event=event))
+    async with Stage() as stage:
+        (vm_id,) = await stage.fleet(1)
+        event = event_of(Verb.POWER_OFF, vm_id).as_event_grid()
+        for _ in range(ROUNDS + 1):
+            for who, directory in APPS.items():
+                found[who].append(await stage.measure("first_event", directory=str(directory), event=event))
     figures = list[Figure]()
     for key, unit in (("cpu", "s"), ("wall", "s"), ("resident", "MB")):
         ours, floor = ([each[key] for each in found[who][1:]] for who in ("app", "empty"))

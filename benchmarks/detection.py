@@ -18,18 +18,19 @@ WITHIN = 60.0
 """Seconds until all are flagged, at the very most."""
 
 
-async def chapter(stage: Stage) -> list[Figure]:
-    """Guests that shut down, one shortly after the other: Event Grid, the host, the queue and the clock are real."""
-    fleet = await stage.fleet(2 * VMS)
-    powers = await stage.powers()
-    ids = [each for each in fleet if powers[each.lower()] == "running"][:VMS]
-    # The shutdown itself takes no time here: what is measured is how soon it is heard of.
-    for each in ids:
-        await stage.steer("vms/guest_shutdown", {"id": each})
-    await stage.steer("settle", {})
+async def chapter() -> list[Figure]:
+    """Guests that have shut down, one shortly after the other: the host, the queue and the clock are real."""
+    async with Stage() as stage:
+        ids = await stage.running(VMS)
+        await stage.act("guest_shutdown", ids)
+        return await _flags(stage, ids)
+
+
+async def _flags(stage: Stage, ids: Sequence[str]) -> list[Figure]:
     settings = stage.settings() | {"STOPGAP_GRACE": f"{GRACE.seconds}s"}
     async with HostProcess(settings) as host, aiohttp.ClientSession(host.url) as http:
         await stage.steer("subscriptions", {"endpoint": f"{host.url}{WEBHOOK}"})
+        # All have stopped by now: what is measured is how soon that is known once Azure tells of it.
         for each in ids:
             await stage.steer("vms/annotate", {"id": each, "name": "VirtualMachineStoppedInternally"})
         async with asyncio.timeout(WITHIN):

@@ -43,20 +43,17 @@ KINDS = {"same": Verb.UPDATE, "changed": Verb.POWER_OFF}
 RUNNING = Reading(PowerState.RUNNING, ProvisioningState.SUCCEEDED, None, hibernated=False)
 
 
-async def chapter(stage: Stage) -> list[Figure]:
+async def chapter() -> list[Figure]:
     """Both kinds of events."""
-    return [figure for kind in KINDS for figure in await _of(kind, stage)]
+    return [figure for kind in KINDS for figure in await _of(kind)]
 
 
-async def _of(kind: str, stage: Stage) -> list[Figure]:
-    fleet = await stage.fleet(2 * VMS)
-    powers = await stage.powers()
-    ids = [each for each in fleet if powers[each.lower()] == PowerState.RUNNING][:VMS]
-    if kind == "changed":
-        for each in ids:
-            await stage.steer("vms/power_off", {"id": each})
-        await stage.steer("settle", {})
-    chunks = [Chunk(**each) for each in await stage.measure("events", kind=kind, ids=ids)]
+async def _of(kind: str) -> list[Figure]:
+    async with Stage() as stage:
+        ids = await stage.running(VMS)
+        if kind == "changed":
+            await stage.act("power_off", ids)
+        chunks = [Chunk(**each) for each in await stage.measure("events", kind=kind, ids=ids)]
     if any(each.app_asked != each.floor_asked for each in chunks):
         raise RuntimeError(f"event, {kind}: app and floor did not ask for the same: {chunks}")
     asked = chunks[0].app_asked

@@ -42,9 +42,9 @@ class Write:
 class Floor:
     """One session, as the app has one."""
 
-    def __init__(self, arm: str, connection_string: str) -> None:
+    def __init__(self, arm: str, connection_string: str, table: str = TABLE) -> None:
         parts = dict(part.split("=", 1) for part in connection_string.split(";"))
-        self._arm = arm
+        self._arm, self._table = arm, table
         self._account = parts["AccountName"]
         self._key = base64.b64decode(parts["AccountKey"])
         self._tables, self._queues = parts["TableEndpoint"], parts["QueueEndpoint"]
@@ -72,7 +72,7 @@ class Floor:
 
     async def row(self, partition: str, key: str) -> Any:
         """A point read: the row's `body` and its ETag."""
-        name = f"{TABLE}(PartitionKey='{partition}',RowKey='{quote(key)}')"
+        name = f"{self._table}(PartitionKey='{partition}',RowKey='{quote(key)}')"
         row, _ = await self._get_table(name, "")
         return json.loads(row["body"]), row["odata.etag"]
 
@@ -90,7 +90,7 @@ class Floor:
         goes_on: dict[str, str] = {}
         while True:
             page, headers = await self._get_table(
-                f"{TABLE}()", "?" + urlencode(query | goes_on, quote_via=quote)
+                f"{self._table}()", "?" + urlencode(query | goes_on, quote_via=quote)
             )
             found += page["value"]
             if "x-ms-continuation-NextRowKey" not in headers:
@@ -105,7 +105,7 @@ class Floor:
         parts = [f"--batch_{batch}\r\nContent-Type: multipart/mixed; boundary=changeset_{changes}\r\n\r\n"]
         for number, write in enumerate(writes):
             row = {**write.row, "body": json.dumps(write.row["body"])}
-            address = f"{self._tables}/{TABLE}"
+            address = f"{self._tables}/{self._table}"
             if write.method == "PUT":
                 address += f"(PartitionKey='{row['PartitionKey']}',RowKey='{quote(row['RowKey'])}')"
             condition = f"If-Match: {write.etag}\r\n" if write.etag else ""
@@ -129,7 +129,7 @@ class Floor:
 
     async def replace(self, row: Row) -> None:
         """Write one row, whatever is there."""
-        address = f"{TABLE}(PartitionKey='{row['PartitionKey']}',RowKey='{quote(row['RowKey'])}')"
+        address = f"{self._table}(PartitionKey='{row['PartitionKey']}',RowKey='{quote(row['RowKey'])}')"
         headers = self._signed(f"/{self._account}/{self._account}/{address}")
         async with self._http.put(f"{self._tables}/{address}", json=dict(row), headers=headers) as answer:
             _check(answer, 204)
@@ -148,25 +148,13 @@ class Floor:
         """Make table and queues, which is no part of any floor."""
         headers = self._signed(f"/{self._account}/{self._account}/Tables")
         async with self._http.post(
-            f"{self._tables}/Tables", json={"TableName": TABLE}, headers=headers
+            f"{self._tables}/Tables", json={"TableName": self._table}, headers=headers
         ) as answer:
             _check(answer, 201, 409)
         for queue in QUEUES:
             headers = self._signed_for_queues("PUT", queue, "application/xml")
             async with self._http.put(f"{self._queues}/{queue}", headers=headers) as answer:
                 _check(answer, 201, 204)
-
-    async def empty(self) -> None:
-        """Empty the account, which is no part of any floor: no row, no message."""
-        path = f"Tables('{TABLE}')"
-        headers = self._signed(f"/{self._account}/{self._account}/{path}")
-        async with self._http.delete(f"{self._tables}/{path}", headers=headers) as answer:
-            _check(answer, 204, 404)
-        for queue in QUEUES:
-            headers = self._signed_for_queues("DELETE", queue, "application/xml")
-            async with self._http.delete(f"{self._queues}/{queue}", headers=headers) as answer:
-                _check(answer, 204, 404)
-        await self.make()
 
     async def _get_arm(self, path: str) -> Any:
         async with self._http.get(self._arm + path) as answer:

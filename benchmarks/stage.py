@@ -6,7 +6,7 @@ import re
 import sys
 import time
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
 from types import TracebackType
 from typing import Any, Self
@@ -25,7 +25,7 @@ _LISTENING = re.compile(r"simulated Azure: listening on (http://\S+)")
 
 
 class Stage:
-    """Azurite, the door that counts before it, and the simulated Azure, each a process of its own."""
+    """Azurite, the door that counts before it, and the simulated Azure, each a new process: nothing is in them yet."""
 
     def __init__(self) -> None:
         self._stack = AsyncExitStack()
@@ -47,6 +47,10 @@ class Stage:
             ]
             timeout = aiohttp.ClientTimeout(LONGEST)
             self._http = await self._stack.enter_async_context(aiohttp.ClientSession(timeout=timeout))
+            # What operations do is what matters here, and not how long Azure takes for them.
+            await self.steer("operation-seconds", {"seconds": 0})
+            async with Floor(self.arm, self.storage) as floor:
+                await floor.make()
         except BaseException:
             await self._stack.aclose()
             raise
@@ -58,23 +62,27 @@ class Stage:
         await self._stack.aclose()
 
     async def fleet(self, vms: int) -> list[str]:
-        """A fleet of so many VMs and nothing else, in Azure as in storage; their ids."""
-        await self.steer("reset", {})
-        await self.steer("operation-seconds", {"seconds": 0})
-        await self.forget()
+        """Let there be so many VMs; their ids."""
         told = await self.steer("fleet", {"subscription": DEFAULT_SUBSCRIPTION, "count": vms})
         ids: list[str] = told["ids"]
         return ids
-
-    async def forget(self) -> None:
-        """Empty the storage account."""
-        async with Floor(self.arm, self.storage) as floor:
-            await floor.empty()
 
     async def steer(self, control: str, body: object) -> Any:
         """What the simulated Azure says to one of its controls."""
         async with self._http.post(f"{self.arm}/_sim/{control}", json=body) as answer:
             return await _good(answer)
+
+    async def running(self, count: int) -> list[str]:
+        """So many VMs that run, of a fleet in which others do not; their ids."""
+        fleet = await self.fleet(2 * count)
+        powers = await self.powers()
+        return [each for each in fleet if powers[each.lower()] == "running"][:count]
+
+    async def act(self, verb: str, ids: Sequence[str]) -> None:
+        """Do something to VMs, and wait until it is done."""
+        for each in ids:
+            await self.steer(f"vms/{verb}", {"id": each})
+        await self.steer("settle", {})
 
     async def powers(self) -> dict[str, str]:
         """The power state that each VM is in, by its lower-case id."""

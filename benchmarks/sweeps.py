@@ -4,6 +4,7 @@ import asyncio
 import json
 import sys
 from collections.abc import Coroutine
+from contextlib import AsyncExitStack
 from datetime import UTC, datetime
 from itertools import batched
 from math import ceil
@@ -36,29 +37,28 @@ _VMS = f"/subscriptions/{DEFAULT_SUBSCRIPTION}/providers/Microsoft.Compute/virtu
 _SETS = f"/subscriptions/{DEFAULT_SUBSCRIPTION}/providers/Microsoft.Compute/virtualMachineScaleSets"
 
 
-async def chapter(stage: Stage) -> list[Figure]:
+async def chapter() -> list[Figure]:
     """All sizes."""
-    return [figure for size in SIZES for figure in await _of(size, stage)]
+    return [figure for size in SIZES for figure in await _of(size)]
 
 
-async def _of(size: int, stage: Stage) -> list[Figure]:
-    ids = await stage.fleet(size)
+async def _of(size: int) -> list[Figure]:
     found = dict[str, list[tuple[Any, Any]]]()
-    found["first"] = [
-        (await stage.measure("sweeps", who="app"), await stage.measure("sweeps", who="floor", anew=True))
-    ]
-    found["same"] = [
-        (await stage.measure("sweeps", who="app"), await stage.measure("sweeps", who="floor"))
-        for _ in range(ROUNDS[size])
-    ]
-    changed = await _power_off(stage, ids, size // CHANGED)
-    found["some"] = [
-        (
-            await stage.measure("sweeps", who="app"),
-            await stage.measure("sweeps", who="floor", changed=changed),
-        )
-    ]
+    async with Stage() as stage:
+        ids = await stage.fleet(size)
+        found["first"] = [await _both(stage, anew=True)]
+        found["same"] = [await _both(stage) for _ in range(ROUNDS[size])]
+        powers = await stage.powers()
+        changed = [each for each in ids if powers[each.lower()] == PowerState.RUNNING][: size // CHANGED]
+        await stage.act("power_off", changed)
+        found["some"] = [await _both(stage, changed=changed)]
     return [figure for kind, rounds in found.items() for figure in _figures(f"{kind}.{size}", size, rounds)]
+
+
+async def _both(stage: Stage, **parameters: object) -> tuple[Any, Any]:
+    """The app, and then the floor, which writes what the app has written."""
+    ours = await stage.measure("sweeps", who="app")
+    return ours, await stage.measure("sweeps", who="floor", **parameters)
 
 
 def _figures(name: str, size: int, rounds: list[tuple[Any, Any]]) -> list[Figure]:
@@ -75,42 +75,36 @@ def _figures(name: str, size: int, rounds: list[tuple[Any, Any]]) -> list[Figure
     ]
 
 
-async def _power_off(stage: Stage, ids: list[str], count: int) -> list[str]:
-    """Power off some of the VMs that run; their ids."""
-    powers = await stage.powers()
-    changed = [each for each in ids if powers[each.lower()] == PowerState.RUNNING][:count]
-    for each in changed:
-        await stage.steer("vms/power_off", {"id": each})
-    await stage.steer("settle", {})
-    return changed
-
-
 async def measured(parameters: dict[str, Any]) -> dict[str, Any]:
     """One sweep, of the app or of the floor."""
-    async with aiohttp.ClientSession() as http, Floor(parameters["arm"], parameters["storage"]) as floor:
+    async with AsyncExitStack() as stack:
+        http = await stack.enter_async_context(aiohttp.ClientSession())
         counts = Counts(http, parameters["arm"], parameters["counts"])
         if parameters["who"] == "app":
-            async with app() as made:
-                await made.ledger.check()
-                await counts.since()
-                with meter.metered() as used:
-                    await made.sweeps.sweep(Sweep(DEFAULT_SUBSCRIPTION, datetime.now(UTC)))
+            made = await stack.enter_async_context(app())
+            work: Coroutine[Any, Any, object] = made.sweeps.sweep(
+                Sweep(DEFAULT_SUBSCRIPTION, datetime.now(UTC))
+            )
         else:
-            work = await _floor(floor, parameters.get("changed", []), anew=parameters.get("anew", False))
-            await counts.since()
-            with meter.metered() as used:
-                await work
+            work = await _floor(stack, parameters)
+        await counts.since()
+        with meter.metered() as used:
+            await work
         return {"cpu": used.cpu, "wall": used.wall, "peak": meter.peak(), "counts": await counts.since()}
 
 
-async def _floor(floor: Floor, changed: list[str], *, anew: bool) -> Coroutine[None, None, None]:
-    """What the floor has to do, once it is known what the app has written."""
+async def _floor(stack: AsyncExitStack, parameters: dict[str, Any]) -> Coroutine[Any, Any, object]:
+    """The floor's sweep, for which it has to be known what the app has written. A first one goes to a new table."""
+    where = parameters["arm"], parameters["storage"]
+    floor = await stack.enter_async_context(Floor(*where))
+    anew, changed = parameters.get("anew", False), parameters.get("changed", [])
     rows = dict[Name, list[Row]]()
     if anew or changed:
         rows = await written(floor, None if anew else {name_of(each) for each in changed})
     (coverage,) = await floor.rows("sweeps", of="", to="~")
     if anew:
-        await floor.empty()
+        floor = await stack.enter_async_context(Floor(*where, table="floor"))
+        await floor.make()
     return _sweep(floor, rows, coverage, anew=anew)
 
 
