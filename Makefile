@@ -2,10 +2,10 @@
 .DEFAULT_GOAL := help
 SHELL := /bin/bash
 BIN := .venv/bin
-CODE := function_app.py functions shared local tests
+CODE := function_app.py functions shared local benchmarks tests
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
-.PHONY: help setup check format test test-long race demo states scale requirements
+.PHONY: help setup check format test test-long race demo bench states scale requirements
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -36,6 +36,9 @@ race: setup ## 1,000 starts race 1,000 deallocations (two minutes; RACES=...)
 
 demo: setup ## the story of a fleet on real parts (ONCE=1: end with it, HOST=func: with Core Tools, PORT=7071)
 	@$(BIN)/python -m local demo $(if $(ONCE),--once) $(if $(HOST),--host $(HOST)) $(if $(PORT),--port $(PORT))
+
+bench: setup ## what Stopgap costs, against the least it could (ONLY=events, sweeps, burst, cold or detection)
+	@$(BIN)/python -m benchmarks $(if $(ONLY),--only $(ONLY))
 
 states: setup ## make docs/states.md from the tables of the documents and of the domain
 	@$(BIN)/python -m local states

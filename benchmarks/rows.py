@@ -1,0 +1,76 @@
+"""What the app has written, to be written again by the floor: the same work without the thought."""
+
+import json
+from collections import defaultdict
+from collections.abc import Collection, Iterator, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from benchmarks.floor import Floor, Row, Write
+from local.azure.settings import DEFAULT_SUBSCRIPTION
+from shared.domain.ids import parse_vm_id
+from shared.messages import write_look
+from shared.ports import Look
+
+MOST_OPERATIONS = 100
+"""Of one transaction."""
+
+_OF_THE_TABLE = {"odata.metadata", "odata.etag", "Timestamp"}
+
+type Name = tuple[str, str]
+"""Resource group and name of a VM, lower-case."""
+
+
+def name_of(vm_id: str) -> Name:
+    """Of a VM's id, in any letter case."""
+    parts = vm_id.lower().split("/")
+    return parts[4], parts[-1]
+
+
+def key_of(name: Name) -> str:
+    """The row key of a VM's record."""
+    return "!".join(("vm", *name))
+
+
+async def written(floor: Floor, names: Collection[Name] | None = None) -> dict[Name, list[Row]]:
+    """The rows of VMs (None: of all), the record first: on it a transaction is conditional."""
+    found = defaultdict[Name, list[Row]](list)
+    for row in await floor.rows(DEFAULT_SUBSCRIPTION, of="", to="~"):
+        kind, group, name, *_ = row["RowKey"].split("!")
+        if names is None or (group, name) in names:
+            rows = found[group, name]
+            columns = {column: value for column, value in row.items() if column not in _OF_THE_TABLE}
+            rows.insert(0 if kind == "vm" else len(rows), columns | {"body": json.loads(row["body"])})
+    return found
+
+
+def writes(rows: Sequence[Row], etag: str | None) -> list[Write]:
+    """The transaction of one VM; without an ETag, of one that was not there before."""
+    first, *more = rows
+    condition = Write(first, "PUT", etag) if etag else Write(first, "POST")
+    return [condition, *(Write(row, "PUT") for row in more)]
+
+
+def batches(rows: dict[Name, list[Row]]) -> Iterator[dict[Name, list[Row]]]:
+    """As many VMs at a time as one transaction can take."""
+    some = dict[Name, list[Row]]()
+    for name, each in rows.items():
+        if sum(map(len, some.values())) + len(each) > MOST_OPERATIONS:
+            yield some
+            some = {}
+        some[name] = each
+    if some:
+        yield some
+
+
+def look_at(vm_id: str) -> str:
+    """The message that asks for a look at a VM."""
+    vm = parse_vm_id(vm_id)
+    if vm is None:
+        raise ValueError(f"{vm_id} is no VM")
+    return write_look(Look(vm, datetime.now(UTC)))
+
+
+def is_stopped(rows: Sequence[Any]) -> bool:
+    """Whether a VM was found Stopped: then a look at the end of its grace is asked for."""
+    return bool(rows[0]["power_state"] == "stopped")
