@@ -155,6 +155,8 @@ class Coverage:
     """Fingerprint of the policy by which all VMs were last judged, whatever they looked like; empty: by none."""
     covered_at: datetime | None = None
     """When the latest sweep began that was complete: what was so then is known. None: none was."""
+    pages: int = 0
+    """Pages of lists that it read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -254,10 +256,15 @@ class Ledger(Protocol):
         """
         ...
 
-    async def plan_sweep(self, subscription: str, now: datetime) -> tuple[datetime, bool]:
+    async def plan_sweep(self, subscription: str, now: datetime, apart: timedelta) -> tuple[datetime, bool]:
         """When the next sweep that events ask for is due (see `shared.domain.budget`), and whether it is new.
 
         If it is new, the caller is to ask for it: however many instances plan, for one of them it is.
+
+        Args:
+            subscription: Of which.
+            now: The time.
+            apart: Time between two.
         """
         ...
 

@@ -59,11 +59,17 @@ class Sweeps:
         if failed:
             raise ExceptionGroup(f"{len(failed)} of {len(puts)} sweeps could not be asked for", failed)
 
-    async def sweep(self, asked: Sweep) -> Outcome:
+    async def sweep(self, asked: Sweep, attempt: int = 1) -> Outcome:
         """Observe all VMs of a subscription.
 
         What Azure cannot or will not answer is kept as what was not covered, and asked for again later; port errors
         of the ledger propagate.
+
+        Args:
+            asked: What was asked for.
+            attempt: How often the queue has delivered it, this time included. What fails of single VMs fails the
+                first delivery at its end; if it does so again, it is kept as not covered and left to the next sweep,
+                rather than to the poison queue.
         """
         subscription = asked.subscription
         if subscription not in self.watch.subscriptions:
@@ -102,7 +108,10 @@ class Sweeps:
             seconds=(coverage.ended_at - coverage.began_at).total_seconds(),
         )
         if run.failures:
-            raise ExceptionGroup(f"sweep of {subscription}: {len(run.failures)} VMs failed", run.failures)
+            failed = ExceptionGroup(f"sweep of {subscription}: {len(run.failures)} VMs failed", run.failures)
+            if attempt == 1:
+                raise failed
+            log.error("%s, again; left to the next sweep", failed.message, exc_info=failed)
         return outcome
 
     async def _observe(self, run: "_Run") -> None:
@@ -110,6 +119,7 @@ class Sweeps:
         # By another policy, the same look may lead elsewhere.
         anew = run.judged_by != fingerprint_of_policy(self.watch.policy)
         async for sighted in self.fleet.sight(run.subscription):
+            run.pages += 1
             run.vms += len(sighted.seen) + len(sighted.unclear)
             run.tell(sighted.faults)
             before = {seen.vm: known.pop(seen.vm, None) for seen in sighted.seen}
@@ -152,6 +162,7 @@ class _Run:
     """Fingerprint of the policy by which all VMs were last judged."""
     covered_at: datetime | None
     """When the latest sweep began that was complete."""
+    pages: int = 0
     vms: int = 0
     changed: int = 0
     gone: int = 0
@@ -220,4 +231,5 @@ class _Run:
             complete,
             self.judged_by,
             self.covered_at,
+            self.pages,
         )

@@ -16,6 +16,7 @@ from shared import measures, metrics
 from shared.budgets import Budgets
 from shared.costs import Costs
 from shared.domain.actions import Entry
+from shared.domain.budget import LONGEST_BLOCK, SPACING, spacing
 from shared.domain.decision import Deallocate, Decision, LookAgain, Send, decide
 from shared.domain.fleet import fingerprint_of
 from shared.domain.ids import ScaleSetId, VmId
@@ -64,7 +65,7 @@ SOON = timedelta(minutes=1)
 """How long a look is put off that Azure cannot answer now, unless it says itself."""
 
 AFTER_A_SWEEP = timedelta(minutes=1)
-"""How long a look is put off that is left to a sweep."""
+"""How long after a sweep is due a look comes again that was left to it."""
 
 LATER = timedelta(minutes=10)
 """How long a look is put off that Azure refuses, or answers in a way that nobody expects: until somebody mends it."""
@@ -169,21 +170,25 @@ class Watch:
             await self.take_in(vm, None, signal, stored=stored, act=False)
         return self.came(Outcome.LEFT_TO_A_SWEEP, vm=vm, **told)
 
-    async def ask_sweep(self, subscription: str) -> None:
-        """Have one sweep of a subscription, soon, however many ask: who asks before it is due is covered by it."""
+    async def ask_sweep(self, subscription: str) -> datetime:
+        """Have one sweep of a subscription, however many ask; when it is due. Who asks before that is covered by it."""
         now = self.now()
         planned_at = self._planned.get(subscription)
-        if planned_at and now < planned_at:
-            return
-        due_at, ours = await self.ledger.plan_sweep(subscription, now)
+        if planned_at and now < planned_at <= now + LONGEST_BLOCK:
+            return planned_at
+        before = (await self.ledger.coverage([subscription])).get(subscription)
+        apart = spacing(before.pages, before.ended_at - before.began_at) if before else SPACING
+        due_at, ours = await self.ledger.plan_sweep(subscription, now, apart)
         if ours:
             await self.sweeps.put(Sweep(subscription, now), due_at - now)
         self._planned[subscription] = due_at
+        return due_at
 
     async def _left_to_a_sweep(self, look: Look, attempt: int) -> Outcome:
         """A look that is left to a sweep comes again after it, and is superseded then if the sweep saw to it."""
-        await self.ask_sweep(look.vm.subscription)
-        await self.looks.put(replace(look, anyway=look.anyway or attempt > 1), AFTER_A_SWEEP)
+        due_at = await self.ask_sweep(look.vm.subscription)
+        delay = due_at - self.now() + AFTER_A_SWEEP
+        await self.looks.put(replace(look, anyway=look.anyway or attempt > 1), delay)
         return self.came(Outcome.LEFT_TO_A_SWEEP, vm=look.vm)
 
     def _heed(self, subscription: str, fault: NotNow) -> None:

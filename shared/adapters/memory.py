@@ -152,11 +152,11 @@ class MemoryLedger:
                 kept.append(None)
         return kept
 
-    async def plan_sweep(self, subscription: str, now: datetime) -> tuple[datetime, bool]:
+    async def plan_sweep(self, subscription: str, now: datetime, apart: timedelta) -> tuple[datetime, bool]:
         """When the next sweep that events ask for is due, and whether the caller is to ask for it."""
         await asyncio.sleep(0)
         planned_at = self._planned.get(subscription)
-        due_at = self._planned[subscription] = next_sweep(planned_at, now)
+        due_at = self._planned[subscription] = next_sweep(planned_at, now, apart)
         return due_at, due_at != planned_at
 
     async def keep_coverage(self, coverage: Coverage) -> None:
@@ -325,6 +325,8 @@ class MemoryVms:
         """How often each VM was looked at."""
         self.sweeps: Counter[str] = Counter()
         """How often each subscription was swept."""
+        self.page_size = 2
+        """How many VMs a page of the lists shows."""
         self.unlisted: set[VmId] = set()
         """VMs that the lists leave out."""
         self.page_faults: dict[int, Exception] = {}
@@ -345,7 +347,7 @@ class MemoryVms:
         return replace(seen, observed_at=observed_at)
 
     async def sight(self, subscription: str) -> AsyncIterator[Sighted]:
-        """All VMs of a subscription, two at a time."""
+        """All VMs of a subscription, page by page."""
         self.sweeps[subscription] += 1
         observed_at = self._clock()
         vms = [
@@ -353,7 +355,7 @@ class MemoryVms:
             for vm, seen in self.vms.items()
             if vm.subscription == subscription and vm not in self.unlisted and not isinstance(seen, Gone)
         ]
-        for number, some in enumerate([*batched(vms, 2, strict=False), ()]):
+        for number, some in enumerate([*batched(vms, self.page_size, strict=False), ()]):
             await asyncio.sleep(0)
             if fault := self.page_faults.get(number):
                 raise fault

@@ -275,13 +275,13 @@ class TableLedger:
             return [*others[:number], *alone, *others[number:]]
         return [None] * len(works)
 
-    async def plan_sweep(self, subscription: str, now: datetime) -> tuple[datetime, bool]:
+    async def plan_sweep(self, subscription: str, now: datetime, apart: timedelta) -> tuple[datetime, bool]:
         """A point read, and a conditional write if none was planned; both again if somebody else plans meanwhile."""
         what = f"plan of a sweep of {subscription}"
         for _ in range(DRAWS):
             row = await self._ask(what, partial(self._read, _PLANS, subscription))
             planned_at = _value(row, _Planned).due_at if row else None
-            due_at = next_sweep(planned_at, now)
+            due_at = next_sweep(planned_at, now, apart)
             if due_at == planned_at:
                 return due_at, False
             etag = str(row.metadata["etag"]) if row else None

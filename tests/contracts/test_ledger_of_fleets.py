@@ -10,6 +10,7 @@ from azure.data.tables import UpdateMode
 
 from shared.adapters import tables
 from shared.adapters.tables import TableLedger
+from shared.domain.budget import COLLECT, SPACING
 from shared.domain.fleet import fingerprint_of
 from shared.domain.ids import VmId
 from shared.domain.records import Record
@@ -332,3 +333,26 @@ class TestCoverage:
         del body["policy"]
         await table_ledger._table.update_entity({**row, "body": json.dumps(body)})
         assert (await table_ledger.coverage([subscription]))[subscription].policy == ""
+
+
+class TestPlans:
+    """Of the sweeps that events ask for."""
+
+    async def test_who_asks_first_is_to_have_it_done_and_all_are_told_when(self, ledger: Ledger) -> None:
+        subscription, other = new_subscription(), new_subscription()
+        due_at = NOON + COLLECT
+        assert await ledger.plan_sweep(subscription, NOON, SPACING) == (due_at, True)
+        assert await ledger.plan_sweep(subscription, NOON, SPACING) == (due_at, False)
+        assert await ledger.plan_sweep(other, NOON, SPACING) == (due_at, True), "to each its own"
+
+    async def test_the_next_one_keeps_its_distance(self, ledger: Ledger) -> None:
+        subscription, apart = new_subscription(), minutes(4) - NOON
+        due_at, _ = await ledger.plan_sweep(subscription, NOON, apart)
+        assert await ledger.plan_sweep(subscription, due_at, apart) == (due_at + apart, True)
+        assert await ledger.plan_sweep(subscription, minutes(60), apart) == (minutes(60) + COLLECT, True)
+
+    async def test_of_many_who_ask_at_once_one_is_to_have_it_done(self, ledger: Ledger) -> None:
+        subscription = new_subscription()
+        plans = await asyncio.gather(*(ledger.plan_sweep(subscription, NOON, SPACING) for _ in range(8)))
+        assert {due_at for due_at, _ in plans} == {NOON + COLLECT}
+        assert sum(ours for _, ours in plans) == 1

@@ -3,6 +3,7 @@
 import itertools
 from datetime import datetime, timedelta
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -18,6 +19,7 @@ from shared.domain.budget import (
     drawn,
     full,
     next_sweep,
+    spacing,
     told,
 )
 from tests.domain.life import NOON
@@ -38,8 +40,8 @@ def draw_all(budget: Budget, now: datetime) -> tuple[Budget, int]:
 def test_a_full_budget_is_spent_and_comes_back() -> None:
     budget, count = draw_all(full(NOON), NOON)
     assert count == LOOKS
-    budget, count = draw_all(budget, NOON + 10 * SECOND)
-    assert count == 10 * LOOKS_A_SECOND
+    budget, count = draw_all(budget, NOON + 5 * SECOND)
+    assert count == 5 * LOOKS_A_SECOND - 1, "one was drawn in vain"
     assert draw_all(budget, NOON + timedelta(days=1))[1] == LOOKS
 
 
@@ -52,6 +54,16 @@ def test_never_more_than_the_bucket_and_what_flows_into_it(gaps: list[timedelta]
         budget, there = drawn(budget, now)
         count += there
         assert count <= LOOKS + (latest - NOON).total_seconds() * LOOKS_A_SECOND + 1e-6
+
+
+def test_while_more_is_asked_than_comes_back_nothing_is_had() -> None:
+    budget, now = full(NOON), NOON
+    budget, _ = draw_all(budget, now)
+    for _ in range(1000):
+        now += SECOND / (LOOKS_A_SECOND + 1)
+        budget, there = drawn(budget, now)
+        assert not there
+    assert drawn(budget, now + (LOOKS / LOOKS_A_SECOND + 1) * SECOND)[1], "soon after the last"
 
 
 def test_what_arm_says_is_left_counts_for_all() -> None:
@@ -71,17 +83,40 @@ def test_azure_is_left_alone_for_as_long_as_it_asks_within_reason() -> None:
     assert blocked(resting, NOON, 5 * SECOND) == resting, "the longer wish holds"
 
 
-@given(st.lists(st.floats(0, 60).map(lambda number: number * SECOND), min_size=2, max_size=50))
-def test_whoever_asks_is_covered_by_a_sweep_that_comes_after_and_soon(gaps: list[timedelta]) -> None:
+@given(
+    st.lists(st.floats(0, 60).map(lambda number: number * SECOND), min_size=2, max_size=50),
+    st.floats(30, 900).map(lambda number: number * SECOND),
+)
+def test_whoever_asks_is_covered_by_a_sweep_that_comes_after_and_soon(
+    gaps: list[timedelta], apart: timedelta
+) -> None:
     planned, now, sweeps = None, NOON, set[datetime]()
     for gap in gaps:
         now += gap
-        planned = next_sweep(planned, now)
+        planned = next_sweep(planned, now, apart)
         sweeps.add(planned)
-        assert now <= planned <= now + max(COLLECT, SPACING)
+        assert now <= planned <= now + max(COLLECT, apart)
     in_order = sorted(sweeps)
-    assert all(later - earlier >= SPACING for earlier, later in itertools.pairwise(in_order))
+    assert all(later - earlier >= apart for earlier, later in itertools.pairwise(in_order))
 
 
 def test_a_plan_by_a_clock_far_ahead_does_not_hold_up_sweeps() -> None:
-    assert next_sweep(NOON + timedelta(days=30), NOON) == NOON + COLLECT
+    assert next_sweep(NOON + timedelta(days=30), NOON, SPACING) == NOON + COLLECT
+
+
+@pytest.mark.parametrize(
+    ("pages", "took", "apart"),
+    [
+        (3, 1, SPACING),
+        (60, 1, SPACING),
+        (201, 20, timedelta(seconds=100.5)),
+        (201, 200, timedelta(seconds=300)),
+        (1001, 100, timedelta(seconds=500.5)),
+        (100_000, 1, LONGEST_BLOCK),
+        (0, -5, SPACING),
+    ],
+)
+def test_sweeps_of_large_fleets_are_further_apart_and_none_begins_before_the_last_is_over(
+    pages: int, took: int, apart: timedelta
+) -> None:
+    assert spacing(pages, took * SECOND) == apart

@@ -5,11 +5,11 @@ from datetime import timedelta
 
 import pytest
 
-from shared.domain.budget import COLLECT, LOOKS, SPACING
+from shared.domain.budget import COLLECT, LOOKS, SPACING, spacing
 from shared.domain.ids import VmId
 from shared.domain.observations import Observation
 from shared.domain.states import PowerState
-from shared.ports import Throttled, Unavailable
+from shared.ports import Look, Throttled, Unavailable
 from shared.watch import AFTER_A_SWEEP, Outcome
 from tests.stories.world import NOON, SUBSCRIPTION, WEB, World
 
@@ -41,6 +41,7 @@ def truth(world: World, vms: list[VmId]) -> dict[VmId, PowerState]:
 
 async def test_ten_thousand_events_in_twenty_seconds_keep_to_arms_budget_and_every_vm_is_right() -> None:
     world, vms, chance = World(), fleet(2000), random.Random(1)  # noqa: S311 - a burst to be repeated
+    world.vms.page_size = 50
     for vm in vms:
         world.put("running", vm=vm)
     events = sorted((chance.uniform(0, 20), chance.choice(vms)) for _ in range(5000))
@@ -58,9 +59,9 @@ async def test_ten_thousand_events_in_twenty_seconds_keep_to_arms_budget_and_eve
     await world.wait(2 * MINUTE)
     assert await states(world, [vm for _, vm in events]) == truth(world, [vm for _, vm in events])
     singly = sum(world.vms.looks.values())
-    lists = world.vms.sweeps[SUBSCRIPTION] * 2 * (len(vms) // 100)
+    lists = world.vms.sweeps[SUBSCRIPTION] * 2 * (len(vms) // world.vms.page_size)
     assert singly + lists <= 0.1 * 2 * len(events)
-    assert world.vms.sweeps[SUBSCRIPTION] <= 20 / SPACING.total_seconds() + 2
+    assert world.vms.sweeps[SUBSCRIPTION] <= 3, "soon, after the burst, and for what had to be looked at again"
 
 
 async def test_a_few_events_are_each_looked_at_at_once() -> None:
@@ -148,6 +149,36 @@ async def test_sweeps_that_events_ask_for_are_spaced() -> None:
         <= world.vms.sweeps[SUBSCRIPTION]
         <= 120 / SPACING.total_seconds() + 1
     )
+
+
+async def test_sweeps_of_a_large_fleet_are_further_apart() -> None:
+    world, vms = World(), fleet(200)
+    for vm in vms:
+        world.put("running", vm=vm)
+    await world.sweep()
+    swept = (await world.ledger.coverage([SUBSCRIPTION]))[SUBSCRIPTION]
+    assert swept.pages == 101
+    begun = world.vms.sweeps[SUBSCRIPTION]
+    for _ in range(200):
+        await world.watch.ask_sweep(SUBSCRIPTION)
+        await world.wait(SECOND)
+    apart = spacing(swept.pages, timedelta())
+    assert apart > SPACING
+    assert world.vms.sweeps[SUBSCRIPTION] - begun == 1 + (200 - COLLECT.total_seconds()) // apart.total_seconds()
+
+
+async def test_a_look_that_is_left_to_a_distant_sweep_comes_after_it() -> None:
+    world, vms = World(), fleet(LOOKS)
+    world.put("stopped")
+    await world.watch.observe(WEB)
+    for vm in vms:
+        world.put("stopped", vm=vm)
+        await world.tell(vm=vm)
+    due_at = NOON + 5 * MINUTE
+    world.watch._planned[SUBSCRIPTION] = due_at
+    assert await world.watch.look_again(Look(WEB, NOON, anyway=True), 1) is Outcome.LEFT_TO_A_SWEEP
+    assert not [look for look in world.looks.due(due_at) if look.vm == WEB]
+    assert [look for look in world.looks.due(due_at + AFTER_A_SWEEP) if look.vm == WEB]
 
 
 async def test_queued_looks_keep_within_the_budget_too_and_none_is_lost() -> None:

@@ -483,6 +483,22 @@ class TestOneAmongMany:
         assert (await coverage(world)).fault_count == 0
         assert (await world.record(a_vm("web-60"))).power_state is PowerState.STOPPED
 
+    async def test_what_fails_again_fails_no_second_delivery_and_stays_told(
+        self, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        world = World()
+        ledger = counted(world)
+        world.put("running")
+        await world.sweep()
+        world.put("stopped")
+        ledger.damaged = {WEB}
+        with pytest.raises(ExceptionGroup, match="1 VMs failed"):
+            await world.sweep()
+        assert await world.sweep(attempt=2) is Outcome.SWEPT
+        assert (await coverage(world)).fault_count == 1
+        assert "left to the next sweep" in caplog.text
+        assert str(WEB) in caplog.text, "which VM it was"
+
     async def test_of_very_many_failures_some_are_kept_in_words_and_all_are_counted(self) -> None:
         world = World()
         for number in range(100):

@@ -56,9 +56,9 @@ class World:
         """What the functions `sweep_schedule` and `sweep_subscription` call."""
         return Sweeps(self.watch, self.vms)
 
-    async def sweep(self) -> Outcome:
+    async def sweep(self, attempt: int = 1) -> Outcome:
         """A sweep that is asked for now, and done at once."""
-        return await self.sweeping.sweep(Sweep(SUBSCRIPTION, self.now))
+        return await self.sweeping.sweep(Sweep(SUBSCRIPTION, self.now), attempt)
 
     def instance(self) -> Watch:
         """An instance of the app: the platform may run many, and start another when one dies."""
