@@ -24,7 +24,7 @@ COLLECT = timedelta(seconds=10)
 SPACING = timedelta(seconds=30)
 """Least time between two sweeps of a subscription that events ask for."""
 
-PAGES_A_SECOND = 2.0
+PAGES_A_SECOND = 1.5
 """How many pages of lists such sweeps ask for in the long run: of a large fleet, they are further apart."""
 
 LAPS = 1.5

@@ -108,10 +108,10 @@ def test_a_plan_by_a_clock_far_ahead_does_not_hold_up_sweeps() -> None:
     ("pages", "took", "apart"),
     [
         (3, 1, SPACING),
-        (60, 1, SPACING),
-        (201, 20, timedelta(seconds=100.5)),
+        (45, 1, SPACING),
+        (201, 20, timedelta(seconds=134)),
         (201, 200, timedelta(seconds=300)),
-        (1001, 100, timedelta(seconds=500.5)),
+        (900, 100, timedelta(seconds=600)),
         (100_000, 1, LONGEST_BLOCK),
         (0, -5, SPACING),
     ],
