@@ -73,8 +73,8 @@ class Floor:
     async def row(self, partition: str, key: str) -> Any:
         """A point read: the row's `body` and its ETag."""
         name = f"{self._table}(PartitionKey='{partition}',RowKey='{quote(key)}')"
-        row, _ = await self._get_table(name, "")
-        return json.loads(row["body"]), row["odata.etag"]
+        row, headers = await self._get_table(name, "")
+        return json.loads(row["body"]), headers["ETag"]
 
     async def rows(
         self, partition: str, *, of: str = "vm!", to: str = 'vm"', select: Sequence[str] = ()
@@ -174,7 +174,7 @@ class Floor:
         return {
             "x-ms-date": now,
             "x-ms-version": TABLES_VERSION,
-            "Accept": "application/json;odata=minimalmetadata",
+            "Accept": "application/json;odata=nometadata",
             "DataServiceVersion": "3.0",
             "Authorization": f"SharedKeyLite {self._account}:{self._mac(f'{now}\n{resource}')}",
         }

@@ -15,7 +15,8 @@ from shared.ports import Look
 MOST_OPERATIONS = 100
 """Of one transaction."""
 
-_OF_THE_TABLE = {"odata.metadata", "odata.etag", "Timestamp"}
+_TIMES = ("observed_at", "due_at")
+"""The columns that are times, which is to be said."""
 
 type Name = tuple[str, str]
 """Resource group and name of a VM, lower-case."""
@@ -39,8 +40,11 @@ async def written(floor: Floor, names: Collection[Name] | None = None) -> dict[N
         kind, group, name, *_ = row["RowKey"].split("!")
         if names is None or (group, name) in names:
             rows = found[group, name]
-            columns = {column: value for column, value in row.items() if column not in _OF_THE_TABLE}
-            rows.insert(0 if kind == "vm" else len(rows), columns | {"body": json.loads(row["body"])})
+            times = {f"{column}@odata.type": "Edm.DateTime" for column in _TIMES if column in row}
+            rows.insert(
+                0 if kind == "vm" else len(rows),
+                {**row, **times, "body": json.loads(row["body"])},
+            )
     return found
 
 

@@ -228,9 +228,9 @@ async def _remarks(made: App, swept: Mapping[str, Coverage]) -> list[str]:
 
 def credential_for(settings: Settings) -> "AsyncTokenCredential":
     """Who asks Azure: the app's identity, or on a laptop whoever is signed in there."""
-    from azure.identity.aio import DefaultAzureCredential
+    from shared.adapters.identity import Identity
 
-    return DefaultAzureCredential(managed_identity_client_id=settings.storage.client_id)
+    return Identity(settings.storage.client_id)
 
 
 def notices_to(channel: Channel, settings: Settings, credential: "AsyncTokenCredential") -> Notices:

@@ -14,6 +14,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from textwrap import shorten
+from typing import TYPE_CHECKING
 from urllib.parse import SplitResult, quote, urlsplit
 
 from azure.core import AsyncPipelineClient
@@ -29,12 +30,17 @@ from azure.core.exceptions import (
     ServiceResponseError,
     ServiceResponseTimeoutError,
 )
-from azure.core.pipeline.policies import UserAgentPolicy
-from azure.core.pipeline.transport import AioHttpTransport
+from azure.core.pipeline.policies import HeadersPolicy
 from azure.core.rest import AsyncHttpResponse, HttpRequest
 
 from shared.domain.malformed import Malformed, shown
 from shared.ports import PortError, Refused, Throttled, Unavailable
+from shared.transport import Transport
+
+if TYPE_CHECKING:
+    from azure.core.pipeline.transport import AioHttpTransport
+
+USER_AGENT = "stopgap"
 
 PAUSES = (0.3, 0.9)
 """Seconds before the second and the third try. There is no fourth."""
@@ -49,8 +55,10 @@ _DEFAULT_PORTS = {"https": 443, "http": 80}
 type Client = AsyncPipelineClient[HttpRequest, AsyncHttpResponse]
 
 
-def transport(address: str, *, connect_seconds: float, read_seconds: float) -> AioHttpTransport:
-    """A transport with its own session and short timeouts; a proxy of the environment is not for loopback."""
+def sdk_transport(address: str, *, connect_seconds: float, read_seconds: float) -> "AioHttpTransport":
+    """For a client of an SDK that needs azure-core's own: with short timeouts, and no proxy for loopback."""
+    from azure.core.pipeline.transport import AioHttpTransport  # noqa: PLC0415 - most instances never need it
+
     return AioHttpTransport(
         connection_timeout=connect_seconds,
         read_timeout=read_seconds,
@@ -62,8 +70,8 @@ def plain_client(address: str, *, connect_seconds: float, read_seconds: float) -
     """A client for a service that has no SDK and asks for no token: no retries, no redirects, no log."""
     return AsyncPipelineClient(
         address,
-        transport=transport(address, connect_seconds=connect_seconds, read_seconds=read_seconds),
-        policies=[UserAgentPolicy(base_user_agent="stopgap")],
+        transport=Transport(address, connect_seconds=connect_seconds, read_seconds=read_seconds),
+        policies=[HeadersPolicy({"User-Agent": USER_AGENT})],
     )
 
 

@@ -11,7 +11,8 @@ from azure.core.rest import AsyncHttpResponse, HttpRequest
 from azure.mgmt.core.policies import AsyncARMChallengeAuthenticationPolicy
 
 from shared.domain.malformed import Malformed, shown
-from shared.exchange import answer_to, exchange, leads_to, port_error, read_json, transport
+from shared.exchange import answer_to, exchange, leads_to, port_error, read_json
+from shared.transport import Transport
 
 if TYPE_CHECKING:
     from azure.core.credentials_async import AsyncTokenCredential
@@ -49,7 +50,7 @@ class Arm:
             policies.append(AsyncARMChallengeAuthenticationPolicy(credential, f"{endpoint}/.default"))
         self._client: AsyncPipelineClient[HttpRequest, AsyncHttpResponse] = AsyncPipelineClient(
             endpoint,
-            transport=transport(endpoint, connect_seconds=CONNECT_SECONDS, read_seconds=READ_SECONDS),
+            transport=Transport(endpoint, connect_seconds=CONNECT_SECONDS, read_seconds=READ_SECONDS),
             policies=policies,
         )
 

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 from local.doctor.arm import Arm
 from shared import bootstrap
 from shared.adapters.queues import queue_service
-from shared.adapters.tables import table_service
-from shared.ports import Clock
+from shared.adapters.tables import TableLedger, table_service
+from shared.ports import Clock, Ledger
 from shared.settings import STORAGE, SettingError, Settings
+from shared.storage import Account
 
 if TYPE_CHECKING:
     from azure.core.credentials_async import AsyncTokenCredential
@@ -42,6 +43,7 @@ class Installation:
     arm: Arm
     tables: "TableServiceClient"
     queues: "QueueServiceClient"
+    ledger: Ledger
     asked: Asked
     now: Clock
 
@@ -63,8 +65,10 @@ async def reached(settings: Settings, asked: Asked, now: Clock) -> AsyncIterator
         Arm(credential, settings.arm_endpoint) as arm,
     ):
         try:
+            account = Account.open("table", storage.connection_string, storage.table_uri, credential)
             tables = table_service(storage.connection_string, storage.table_uri, credential)
             queues = queue_service(storage.connection_string, storage.queue_uri, credential)
+            ledger = TableLedger(account, lambda: tables)
         except ValueError as fault:
             raise SettingError(f"{STORAGE} is malformed: {fault}") from None
         async with tables, queues:
@@ -75,6 +79,7 @@ async def reached(settings: Settings, asked: Asked, now: Clock) -> AsyncIterator
                 arm=arm,
                 tables=tables,
                 queues=queues,
+                ledger=ledger,
                 asked=asked,
                 now=now,
             )

@@ -6,7 +6,6 @@ from dataclasses import replace
 from local.doctor.findings import Finding, failed, not_checked, ok, warning
 from local.doctor.installation import Installation
 from local.doctor.storage import has_table, unreadable
-from shared.adapters.tables import TableLedger
 from shared.domain.actions import Stage
 from shared.domain.records import Record
 from shared.ports import Damaged, Ledger, PortError, Query
@@ -25,7 +24,7 @@ async def look(installation: Installation) -> list[Finding]:
     try:
         if not await has_table(installation):
             return [not_checked("there is no ledger yet")]
-        ledger = TableLedger(installation.tables)
+        ledger = installation.ledger
         flagged, more = await _records(ledger, Query(installation.subscriptions, flagged=True, limit=PAGE))
         parked, _ = await _records(ledger, Query(installation.subscriptions, parked=True, limit=PAGE))
     except Damaged as fault:

@@ -1,14 +1,21 @@
-"""Azure Resource Manager, on azure-mgmt-compute: VMs are looked at, and deallocated."""
+"""Azure Resource Manager: VMs are looked at, one by one or all together, and deallocated.
+
+Looks go through azure-core's pipeline, with ARM's own policy for tokens: azure-mgmt-compute would make a model of each
+answer, which takes more time than all the rest, and is itself most of a cold start. Deallocations, which are rare,
+are left to it.
+"""
 
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
+from urllib.parse import quote, urlencode
+from uuid import uuid4
 
+from azure.core import AsyncPipelineClient
 from azure.core.exceptions import AzureError, DecodeError, HttpResponseError
 from azure.core.pipeline.policies import AsyncHTTPPolicy, RequestIdPolicy, UserAgentPolicy
 from azure.core.rest import AsyncHttpResponse, HttpRequest
-from azure.mgmt.compute.aio import ComputeManagementClient
 from azure.mgmt.core.exceptions import ARMErrorFormat
 from azure.mgmt.core.policies import AsyncARMChallengeAuthenticationPolicy
 
@@ -17,16 +24,18 @@ from shared.domain.fleet import Join, Sighted, read_page
 from shared.domain.ids import ScaleSetId, VmId
 from shared.domain.malformed import Malformed, shown
 from shared.domain.observations import Gone, Observation, read_vm
-from shared.exchange import exchange, next_page, port_error, read_json, transport
+from shared.exchange import USER_AGENT, exchange, next_page, port_error, read_json
 from shared.ports import Busy, Clock, PortError, Refused
 from shared.settings import PUBLIC_ARM
 from shared.settings import endpoint as checked
+from shared.transport import Transport
 
 if TYPE_CHECKING:
     from datetime import datetime
 
     from azure.core.credentials_async import AsyncTokenCredential
     from azure.core.pipeline import PipelineRequest, PipelineResponse
+    from azure.mgmt.compute.aio import ComputeManagementClient
 
 READ = "Microsoft.Compute/virtualMachines/read"
 READ_INSTANCE = "Microsoft.Compute/virtualMachineScaleSets/virtualMachines/read"
@@ -49,7 +58,7 @@ LIST_SECONDS = 60.0
 
 REMAINING = "x-ms-ratelimit-remaining-subscription-reads"
 API_VERSION = "2026-04-01"
-"""Of the lists; the SDK's own default."""
+"""The default of azure-mgmt-compute 39."""
 
 _VMS = "Microsoft.Compute/virtualMachines"
 _SETS = "Microsoft.Compute/virtualMachineScaleSets"
@@ -70,7 +79,7 @@ _NO_INSTANCE = "is not an active virtual machine scale set vm instanceid"
 
 
 class ComputeVms:
-    """`VmSource` and `Deallocator` on ARM: a request each, one client per subscription, all on one session."""
+    """`VmSource`, `Fleet` and `Deallocator` on ARM: a look is one request, and so is a page; all on one session."""
 
     def __init__(
         self,
@@ -95,10 +104,13 @@ class ComputeVms:
         self._credential = credential
         self._clock = clock
         self._told = told
-        self._transport = transport(
+        self._transport = Transport(
             self._endpoint, connect_seconds=CONNECT_SECONDS, read_seconds=READ_SECONDS
         )
-        self._clients: dict[str, ComputeManagementClient] = {}
+        self._reader: AsyncPipelineClient[HttpRequest, AsyncHttpResponse] = AsyncPipelineClient(
+            self._endpoint, transport=self._transport, policies=self._policies()
+        )
+        self._writers: dict[str, ComputeManagementClient] = {}
 
     async def look(self, vm: VmId) -> Observation | Gone:
         """One look at one VM, model and instance view together. Raises as `VmSource.look` says."""
@@ -154,14 +166,14 @@ class ComputeVms:
             query: What is asked besides.
         """
         subscription = path.split("/")[2]
-        client = self._client(subscription)
-        request = HttpRequest("GET", f"{self._endpoint}{path}", params={**query, "api-version": API_VERSION})
+        url = f"{self._endpoint}{quote(path)}?{urlencode({**query, 'api-version': API_VERSION}, safe='$')}"
         asked = set[str]()
         while True:
-            asked.add(request.url)
+            asked.add(url)
             asked_at = self._clock()
             try:
-                response = await exchange(partial(_listed, client, request), seconds=LIST_SECONDS)
+                # A large page takes Azure its time: of the timeouts, only that of the whole exchange holds.
+                response = await exchange(partial(self._ask, url, LIST_SECONDS), seconds=LIST_SECONDS)
             except (AzureError, TimeoutError) as error:
                 raise _list_fault(path, action, error) from error
             self._hear(subscription, response)
@@ -171,8 +183,8 @@ class ComputeVms:
             if page.next is None:
                 return
             with _told_of(path):
-                request = HttpRequest("GET", next_page(self._endpoint, page.next))
-                if request.url in asked:
+                url = next_page(self._endpoint, page.next)
+                if url in asked:
                     raise Malformed(f"expected the next page to be another one, got {shown(page.next)}")
 
     async def deallocate(self, vm: VmId) -> None:
@@ -187,23 +199,22 @@ class ComputeVms:
         await self._transport.close()
 
     async def _get(self, vm: VmId) -> AsyncHttpResponse:
-        """ARM's answer, read to its end.
-
-        Asked for as a stream, it is not made into the SDK's model of a VM, which takes half of a look's CPU time.
-        """
-        client = self._client(vm.subscription)
-        answer: object
-        if vm.instance:
-            answer = await client.virtual_machine_scale_set_vms.get(
-                vm.resource_group, *vm.instance, expand="instanceView", stream=True, cls=_response
-            )
-        else:
-            answer = await client.virtual_machines.get(
-                vm.resource_group, vm.name, expand="instanceView", stream=True, cls=_response
-            )
-        async with cast("AsyncHttpResponse", answer) as response:
-            await response.read()
+        """ARM's answer, read to its end; `HttpResponseError` for any but a good one."""
+        url = f"{self._endpoint}{quote(str(vm))}?$expand=instanceView&api-version={API_VERSION}"
+        response = await self._ask(url)
         self._hear(vm.subscription, response)
+        return response
+
+    async def _ask(self, url: str, read_seconds: float | None = None) -> AsyncHttpResponse:
+        headers = {
+            "Accept": "application/json",
+            "User-Agent": USER_AGENT,
+            "x-ms-client-request-id": str(uuid4()),
+        }
+        request = HttpRequest("GET", url, headers=headers)
+        response = await self._reader.send_request(request, read_timeout=read_seconds)
+        if response.status_code != 200:
+            raise HttpResponseError(response=response, error_format=ARMErrorFormat)
         return response
 
     def _hear(self, subscription: str, response: AsyncHttpResponse) -> None:
@@ -215,7 +226,7 @@ class ComputeVms:
 
     async def _begin_deallocate(self, vm: VmId) -> None:
         """Without polling: looks tell what comes of it."""
-        client = self._client(vm.subscription)
+        client = self._writer(vm.subscription)
         try:
             if vm.instance:
                 await client.virtual_machine_scale_set_vms.begin_deallocate(
@@ -226,15 +237,17 @@ class ComputeVms:
         except ValueError as error:  # the SDK takes `Retry-After` for a whole number, which may be a date
             raise DecodeError(f"an answer that cannot be read: {error}") from error
 
-    def _client(self, subscription: str) -> ComputeManagementClient:
-        client = self._clients.get(subscription)
+    def _writer(self, subscription: str) -> "ComputeManagementClient":
+        client = self._writers.get(subscription)
         if client is None:
-            client = self._clients[subscription] = ComputeManagementClient(
+            from azure.mgmt.compute.aio import ComputeManagementClient  # noqa: PLC0415 - most instances never need it
+
+            client = self._writers[subscription] = ComputeManagementClient(
                 self._credential,
                 subscription,
                 self._endpoint,
                 transport=self._transport,
-                policies=self._policies(),
+                policies=[RequestIdPolicy(), UserAgentPolicy(base_user_agent=USER_AGENT), *self._policies()],
             )
         return client
 
@@ -245,7 +258,7 @@ class ComputeVms:
         a resource provider that ARM says is missing (a write, from a part that must only read), and no log of
         every request and response.
         """
-        policies: list[object] = [RequestIdPolicy(), UserAgentPolicy(base_user_agent="stopgap")]
+        policies: list[object] = []
         if self._endpoint.startswith("https:"):
             # Not in the clear: on loopback nobody asks for a token, and nobody gets one.
             scope = f"{self._endpoint}/.default"
@@ -276,17 +289,6 @@ def operation(url: str) -> str:
     return _OPERATIONS.get(("/".join(parts[::2]), len(parts)), "other")
 
 
-async def _listed(client: ComputeManagementClient, request: "HttpRequest") -> AsyncHttpResponse:
-    """A page of a list, read to its end; `HttpResponseError` for any answer but a good one.
-
-    A large page takes Azure its time: of the timeouts, only that of the whole exchange holds.
-    """
-    response = await client.send_request(request, read_timeout=LIST_SECONDS)
-    if response.status_code != 200:
-        raise HttpResponseError(response=response, error_format=ARMErrorFormat)
-    return response
-
-
 @contextmanager
 def _told_of(path: str) -> Iterator[None]:
     """What is malformed, with the list that it is in."""
@@ -301,12 +303,6 @@ def _list_fault(path: str, action: str, error: AzureError | TimeoutError) -> Por
     if isinstance(error, HttpResponseError) and error.status_code == 403:
         return Refused(f"{fault} (the app's identity needs {action} on subscription {path.split('/')[2]})")
     return fault
-
-
-def _response(
-    answer: "PipelineResponse[HttpRequest, AsyncHttpResponse]", _body: object, _headers: object
-) -> AsyncHttpResponse:
-    return answer.http_response
 
 
 def _is_gone(vm: VmId, error: Exception) -> bool:

@@ -4,24 +4,24 @@ Messages are in base64, as the host's queue trigger expects them. Azure shows on
 maybe later, or twice.
 """
 
+from base64 import b64encode
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import timedelta
-from functools import partial
+from functools import cached_property, partial
 from math import ceil
 from typing import TYPE_CHECKING, Any
 
 from azure.core.exceptions import DecodeError, ResourceExistsError, ResourceNotFoundError
-from azure.storage.queue import TextBase64EncodePolicy
-from azure.storage.queue.aio import QueueClient, QueueServiceClient
 
 from shared.exchange import error_code
 from shared.messages import write_attempt, write_look, write_sweep
 from shared.ports import Attempt, Look, Sweep
-from shared.storage import ask, storage_transport
+from shared.storage import Account, StorageFault, ask, storage_transport
 
 if TYPE_CHECKING:
     from azure.core.credentials_async import AsyncTokenCredential
+    from azure.storage.queue.aio import QueueClient, QueueServiceClient
 
 LOOKS = "looks"
 DEALLOCATIONS = "deallocations"
@@ -30,14 +30,18 @@ SWEEPS = "sweeps"
 LONGEST_DELAY = timedelta(days=6)
 """Azure hides a message for at most seven days."""
 
+_XML = {"Content-Type": "application/xml"}
+
 _FOREVER = -1
 """How long a message lives. By default it is seven days: a look due after a week's outage would be lost."""
 
 
 def queue_service(
-    connection_string: str | None, uri: str | None, credential: "AsyncTokenCredential"
-) -> QueueServiceClient:
-    """A client of the queues in a storage account that leaves retries to us.
+    connection_string: str | None,
+    uri: str | None,
+    credential: "AsyncTokenCredential",
+) -> "QueueServiceClient":
+    """The SDK's client of the queues in a storage account. It leaves retries to us, and makes no connection yet.
 
     Args:
         connection_string: Names the storage account; None: the one at `uri`.
@@ -47,6 +51,8 @@ def queue_service(
     Raises:
         ValueError: connection string or URI is none.
     """
+    from azure.storage.queue.aio import QueueServiceClient  # noqa: PLC0415 - most instances never need it
+
     options: dict[str, Any] = {"transport": storage_transport(connection_string, "queue"), "retry_total": 0}
     if connection_string:
         return QueueServiceClient.from_connection_string(connection_string, **options)
@@ -67,7 +73,7 @@ def open_deallocations(
     return StorageQueue(DEALLOCATIONS, write_attempt, connection_string, uri, credential)
 
 
-async def held(queue: QueueClient) -> int | None:
+async def held(queue: "QueueClient") -> int | None:
     """About how many messages a queue holds, also such as are hidden; None: there is no such queue."""
     try:
         count = (await queue.get_queue_properties()).approximate_message_count
@@ -103,15 +109,23 @@ class StorageQueue[Message: (Look, Attempt, Sweep)]:
         Args:
             name: Of the queue. The host moves what it gave up on to `{name}-poison`.
             write: The text of a message.
-            connection_string: As `queue_service` has it, and raises for it.
+            connection_string: As `Account.open` has it, and raises for it.
             uri: The same.
             credential: The same.
         """
-        self._service = queue_service(connection_string, uri, credential)
-        self._queue = self._service.get_queue_client(name, message_encode_policy=TextBase64EncodePolicy())
-        self._poison = self._service.get_queue_client(f"{name}-poison")
+        self._account = Account.open("queue", connection_string, uri, credential)
+        self._made_service = partial(queue_service, connection_string, uri, credential)
         self._name = name
         self._write: Callable[[Message], str] = write
+
+    @cached_property
+    def _service(self) -> "QueueServiceClient":
+        """The SDK's client, when it is first needed: for what is rare."""
+        return self._made_service()
+
+    @property
+    def _queue(self) -> "QueueClient":
+        return self._service.get_queue_client(self._name)
 
     async def put(self, message: Message, delay: timedelta) -> None:
         """One message, hidden for the delay. Nothing tells whether the same is already asked for."""
@@ -125,18 +139,29 @@ class StorageQueue[Message: (Look, Attempt, Sweep)]:
 
     async def poisoned(self) -> int:
         """One request. There is no such queue before the host gives up on a first message."""
-        return await ask(f"queue {self._name}-poison, count", lambda: held(self._poison)) or 0
+        poison = f"{self._name}-poison"
+        return await ask(f"queue {poison}, count", lambda: held(self._service.get_queue_client(poison))) or 0
 
     async def close(self) -> None:
         """End the connections; nothing can be asked for afterwards."""
-        await self._service.close()
+        await self._account.close()
+        if "_service" in self.__dict__:
+            await self._service.close()
 
     async def _send(self, text: str, hidden: int) -> None:
-        send = partial(self._queue.send_message, text, visibility_timeout=hidden, time_to_live=_FOREVER)
+        message = b64encode(text.encode()).decode()
+        send = partial(
+            self._account.send,
+            "POST",
+            f"/{self._name}/messages",
+            f"visibilitytimeout={hidden}&messagettl={_FOREVER}",
+            headers=_XML,
+            body=f"<QueueMessage><MessageText>{message}</MessageText></QueueMessage>".encode(),
+        )
         try:
             await send()
-        except ResourceNotFoundError as error:
-            if error_code(error) != "QueueNotFound":
+        except StorageFault as fault:
+            if fault.error_code != "QueueNotFound":
                 raise
             await self._make()
             await send()

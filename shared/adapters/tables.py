@@ -30,15 +30,12 @@ from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from functools import partial
+from functools import cached_property, partial
 from itertools import accumulate, batched
 from typing import TYPE_CHECKING, Any
 
 import msgspec
-from azure.core import MatchConditions
-from azure.core.exceptions import HttpResponseError, ResourceNotFoundError
-from azure.data.tables import TableEntity, TransactionOperation, UpdateMode
-from azure.data.tables.aio import TableServiceClient
+from azure.core.exceptions import HttpResponseError
 
 from shared.adapters import cursor, last_listed
 from shared.domain.actions import Entry, What
@@ -68,10 +65,13 @@ from shared.ports import (
     Stored,
     Tally,
 )
-from shared.storage import ask, storage_transport
+from shared.rows import ABSENT, MOST_OPERATIONS, MOST_ROWS, Found, Row, Rows, Write
+from shared.storage import Account, StorageFault, ask, storage_transport
 
 if TYPE_CHECKING:
     from azure.core.credentials_async import AsyncTokenCredential
+    from azure.data.tables import TableEntity
+    from azure.data.tables.aio import TableClient, TableServiceClient
 
 TABLE = "ledger"
 SCHEMA = 1
@@ -97,9 +97,6 @@ _SWEEPS = "sweeps"
 _PLANS = "plans"
 """The partition of the sweeps that events ask for, a row for each subscription."""
 
-_KNOWN_COLUMNS = ("fingerprint", "due_at", "power_state")
-"""What a sweep reads of each VM's row."""
-
 _PLACES = "places"
 """The partition of where the removal of what is old goes on: after which row key, a row for each subscription."""
 
@@ -109,18 +106,33 @@ _LIFE = ("entry", "episode", "transition")
 _PART = re.compile(r"(?P<kind>\w+)!.+!.+!(?P<stamp>[0-9]{18})(![0-9]+)?")
 """A row key of one of them."""
 
-_MOST_OPERATIONS = 100
 _MOST_BYTES = 1_000_000
-"""Azure does at most 100 operations in one transaction, and takes 4 MiB; a quarter of that is soon sent again."""
+"""Azure takes 4 MiB in one transaction; a quarter of that is soon sent again."""
 
-_MOST_ROWS = 1000
-"""Azure answers a query with at most so many rows at once."""
-_REPLACE = {"mode": UpdateMode.REPLACE}
-_ABSENT = {"ResourceNotFound", "EntityNotFound"}
-_NOT_AS_READ = {*_ABSENT, "EntityAlreadyExists", "ConditionNotMet", "UpdateConditionNotSatisfied"}
+_NOT_AS_READ = {*ABSENT, "EntityAlreadyExists", "ConditionNotMet", "UpdateConditionNotSatisfied"}
 
 type Columns = dict[str, str | int | datetime]
-type Operation = tuple[TransactionOperation, Columns, dict[str, Any]]
+
+
+class _KnownRow(msgspec.Struct):
+    """What a sweep reads of each VM's row. Whatever is not there as we write it says nothing: a look will tell."""
+
+    RowKey: str
+    fingerprint: object = None
+    due_at: object = None
+    power_state: object = None
+
+    @property
+    def known(self) -> Known:
+        """What is known of the VM."""
+        deleted = self.power_state == PowerState.DELETED
+        if not isinstance(self.fingerprint, str):
+            return Known("", None, deleted)
+        try:
+            due_at = None if self.due_at is None else datetime.fromisoformat(str(self.due_at))
+        except ValueError:
+            return Known("", None, deleted)
+        return Known(self.fingerprint, due_at, deleted)
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,20 +150,35 @@ class _Planned:
 
 
 def open_ledger(
-    connection_string: str | None, uri: str | None, credential: "AsyncTokenCredential"
+    connection_string: str | None,
+    uri: str | None,
+    credential: "AsyncTokenCredential",
 ) -> "TableLedger":
-    """The ledger in the storage account that `table_service` reaches, with its arguments."""
-    return TableLedger(table_service(connection_string, uri, credential))
+    """The ledger in the storage account that a connection string names, else the one at a URI.
+
+    Raises `ValueError` for a connection string or URI that is none.
+    """
+    account = Account.open("table", connection_string, uri, credential)
+    return TableLedger(account, partial(table_service, connection_string, uri, credential))
 
 
 def table_service(
-    connection_string: str | None, uri: str | None, credential: "AsyncTokenCredential"
-) -> TableServiceClient:
-    """A client of the tables in a storage account that leaves retries to us.
+    connection_string: str | None,
+    uri: str | None,
+    credential: "AsyncTokenCredential",
+) -> "TableServiceClient":
+    """The SDK's client of the tables in a storage account. It leaves retries to us, and makes no connection yet.
 
-    It is the account that a connection string names, else the one at a URI. Makes no connection yet. Raises
-    `ValueError` for a connection string or URI that is none.
+    Args:
+        connection_string: Names the storage account; None: the one at `uri`.
+        uri: Of the account's table service, for use with the credential.
+        credential: Whose token the account gets.
+
+    Raises:
+        ValueError: connection string or URI is none.
     """
+    from azure.data.tables.aio import TableServiceClient  # noqa: PLC0415 - most instances never need it
+
     options: dict[str, Any] = {"transport": storage_transport(connection_string, "table"), "retry_total": 0}
     if connection_string:
         return TableServiceClient.from_connection_string(connection_string, **options)
@@ -161,20 +188,33 @@ def table_service(
 class TableLedger:
     """Ports `Ledger` and `PriceCache`: a read is one request, and so is a save."""
 
-    def __init__(self, service: TableServiceClient) -> None:
-        """Take over a client that leaves retries to us."""
-        self._service = service
-        self._table = service.get_table_client(TABLE)
+    def __init__(self, account: Account, service: Callable[[], "TableServiceClient"]) -> None:
+        """Make no connection yet.
+
+        Args:
+            account: Where the table is.
+            service: Gives the SDK's client of that account, when it is first needed: for what is rare.
+        """
+        self._account = account
+        self._rows = Rows(account, TABLE)
+        self._made_service = service
+
+    @cached_property
+    def _service(self) -> "TableServiceClient":
+        return self._made_service()
+
+    @cached_property
+    def _table(self) -> "TableClient":
+        return self._service.get_table_client(TABLE)
 
     async def latest(self, vm: VmId) -> Stored | None:
         """One point read."""
-        row = await self._ask(f"read of {vm}", partial(self._read, vm.subscription, _key("vm", vm)))
-        return Stored(_value(row, Record), str(row.metadata["etag"])) if row else None
+        found = await self._read(f"read of {vm}", vm.subscription, _key("vm", vm))
+        return Stored(_value(found.row, Record), found.etag) if found else None
 
     async def save(self, change: Change, previous: Stored | None) -> Stored:
         """One transaction."""
-        what = f"save of {change.record.vm}"
-        etag = await self._ask(what, partial(self._write, what, _operations(change, previous)))
+        etag = await self._write(f"save of {change.record.vm}", _writes(change, previous))
         return Stored(change.record, etag)
 
     async def page(self, query: Query) -> Page:
@@ -220,15 +260,16 @@ class TableLedger:
 
     async def known(self, subscription: str) -> dict[VmId, Known]:
         """One query for each 1,000 VMs, of a few columns."""
-        rows = await self._find(
-            subscription, "vm!", _end("vm!"), {}, sys.maxsize, select=("RowKey", *_KNOWN_COLUMNS)
-        )
-        known = dict[VmId, Known]()
-        for row in rows:
-            match str(row["RowKey"]).split("!"):
-                case [_, group, name]:
-                    known[VmId(subscription, group, name)] = _known(row)
-        return known
+        known, goes_on = dict[VmId, Known](), ""
+        while True:
+            page = partial(self._rows.page, subscription, "vm!", _end("vm!"), _KnownRow, goes_on)
+            rows, goes_on = await self._ask(f"query of {subscription}", page)
+            for row in rows:
+                match row.RowKey.split("!"):
+                    case [_, group, name]:
+                        known[VmId(subscription, group, name)] = row.known
+            if not goes_on:
+                return known
 
     async def tally(self, subscription: str, most: int) -> Tally:
         """One query for each 1,000 VMs, of two columns."""
@@ -245,12 +286,12 @@ class TableLedger:
     async def save_all(self, changes: Sequence[tuple[Change, Stored | None]]) -> list[PortError | None]:
         """A transaction for as many as fit into one; where Azure does not take it, the one that it names apart."""
         kept = list[PortError | None]()
-        for some in _batches([_operations(*each) for each in changes]):
+        for some in _batches([_writes(*each) for each in changes]):
             kept += await self._save_some(some)
         return kept
 
     async def _save_some(
-        self, works: Sequence[list[Operation]], *, again: bool = False
+        self, works: Sequence[list[Write]], *, again: bool = False
     ) -> list[PortError | None]:
         """What kept each of some changes from being saved, given as what is to be written of each.
 
@@ -258,10 +299,10 @@ class TableLedger:
         goes alone, the others once more together; and if that fails `again`, each of them alone.
         """
         steps = [step for work in works for step in work]
-        (partition, key), more = (steps[0][1][name] for name in ("PartitionKey", "RowKey")), len(works) - 1
-        whose = f"{partition} {key}" + (f" and {more} more" if more else "")
+        row, more = steps[0].row, len(works) - 1
+        whose = f"{row['PartitionKey']} {row['RowKey']}" + (f" and {more} more" if more else "")
         try:
-            await self._ask(f"save of {whose}", partial(self._write, whose, steps))
+            await self._write(f"save of {whose}", steps)
         except (Conflict, Refused) as fault:
             if not _of_one(fault):
                 raise
@@ -279,15 +320,14 @@ class TableLedger:
         """A point read, and a conditional write if none was planned; both again if somebody else plans meanwhile."""
         what = f"plan of a sweep of {subscription}"
         for _ in range(DRAWS):
-            row = await self._ask(what, partial(self._read, _PLANS, subscription))
-            planned_at = _value(row, _Planned).due_at if row else None
+            found = await self._read(what, _PLANS, subscription)
+            planned_at = _value(found.row, _Planned).due_at if found else None
             due_at = next_sweep(planned_at, now, apart)
             if due_at == planned_at:
                 return due_at, False
-            etag = str(row.metadata["etag"]) if row else None
-            plan = _conditional(_columns(_PLANS, subscription, _Planned(due_at)), etag)
+            plan = _conditional(_columns(_PLANS, subscription, _Planned(due_at)), found)
             try:
-                await self._ask(what, partial(self._write, what, [plan]))
+                await self._write(what, [plan])
             except Conflict:
                 continue
             return due_at, True
@@ -296,8 +336,7 @@ class TableLedger:
     async def keep_coverage(self, coverage: Coverage) -> None:
         """One upsert."""
         row = _columns(_SWEEPS, coverage.subscription, coverage)
-        keep = partial(self._table.upsert_entity, row, mode=UpdateMode.REPLACE)
-        await self._ask(f"save of the sweep of {coverage.subscription}", keep)
+        await self._put(f"save of the sweep of {coverage.subscription}", row)
 
     async def coverage(self, subscriptions: Sequence[str]) -> dict[str, Coverage]:
         """One query, from the first to the last of them."""
@@ -316,15 +355,13 @@ class TableLedger:
 
         And a read and a write of where it goes on.
         """
-        row = await self._ask(
-            f"read of the place in {subscription}", partial(self._read, _PLACES, subscription)
-        )
-        place = str(row.get("after") or "") if row else ""
+        found = await self._read(f"read of the place in {subscription}", _PLACES, subscription)
+        place = str(found.row.get("after") or "") if found else ""
         seen = removed = 0
         for kind in _LIFE:
             first, end = f"{kind}!", _end(f"{kind}!")
             while seen < most and place < end:
-                limit = min(most - seen, _MOST_ROWS)
+                limit = min(most - seen, MOST_ROWS)
                 rows = await self._find(
                     subscription, max(place, first), end, {}, limit, select=("RowKey", "ended_at")
                 )
@@ -337,21 +374,20 @@ class TableLedger:
             "RowKey": subscription,
             "after": "" if finished else place,
         }
-        keep = partial(self._table.upsert_entity, columns, mode=UpdateMode.REPLACE)
-        await self._ask(f"save of the place in {subscription}", keep)
+        await self._put(f"save of the place in {subscription}", columns)
         return Forgotten(seen, removed, finished)
 
-    async def _remove(self, subscription: str, before: datetime, rows: Sequence[TableEntity]) -> int:
+    async def _remove(self, subscription: str, before: datetime, rows: Sequence["TableEntity"]) -> int:
         """Remove the rows that are old; how many."""
         old = [str(row["RowKey"]) for row in rows if await self._is_old(subscription, row, before)]
-        for some in batched(old, _MOST_OPERATIONS, strict=False):
+        for some in batched(old, MOST_OPERATIONS, strict=False):
             works = [[_removal(subscription, key)] for key in some]
             for fault in await self._save_some(works):
                 if fault and not isinstance(fault, Conflict):
                     raise fault
         return len(old)
 
-    async def _is_old(self, subscription: str, row: TableEntity, before: datetime) -> bool:
+    async def _is_old(self, subscription: str, row: "TableEntity", before: datetime) -> bool:
         """Whether a row of a VM's life is from before a time. One that we cannot have written is left alone."""
         key = str(row["RowKey"])
         named = _PART.fullmatch(key)
@@ -362,8 +398,7 @@ class TableLedger:
         ended_at = row.get("ended_at")
         if not isinstance(ended_at, datetime):
             # It lasts, or an older version wrote it, without the column.
-            whole = await self._ask(f"read of {key}", partial(self._read, subscription, key))
-            ended_at = _ended_at(whole)
+            ended_at = _ended_at(await self._read(f"read of {key}", subscription, key))
         return ended_at is not None and ended_at < before
 
     async def draw(self, now: datetime, most: int) -> datetime | None:
@@ -373,14 +408,12 @@ class TableLedger:
         """
         what = "draw from the cap"
         for _ in range(DRAWS):
-            row, drawn = await self._drawn()
+            found, drawn = await self._drawn()
             kept, free_at = drawn_by(drawn, now, most)
             if free_at:
                 return free_at
-            etag = str(row.metadata["etag"]) if row else None
-            draw = _conditional(_columns(*_CAP, _Drawn(kept)), etag)
             try:
-                await self._ask(what, partial(self._write, what, [draw]))
+                await self._write(what, [_conditional(_columns(*_CAP, _Drawn(kept)), found)])
             except Conflict:
                 continue
             return None
@@ -398,20 +431,21 @@ class TableLedger:
 
     async def price(self, offer: Offer) -> Fetched | None:
         """One point read."""
-        row = await self._ask(f"read of the price of {offer}", partial(self._read, PRICES, _price_key(offer)))
-        return _value(row, Fetched) if row else None
+        found = await self._read(f"read of the price of {offer}", PRICES, _price_key(offer))
+        return _value(found.row, Fetched) if found else None
 
     async def keep_price(self, offer: Offer, fetched: Fetched) -> None:
         """One upsert. Of two instances that fetched at the same time the later stands; both have the same."""
         row = _columns(PRICES, _price_key(offer), fetched) | {"fetched_at": fetched.at}
-        keep = partial(self._table.upsert_entity, row, mode=UpdateMode.REPLACE)
-        await self._ask(f"save of the price of {offer}", keep)
+        await self._put(f"save of the price of {offer}", row)
 
     async def close(self) -> None:
         """End the connections; the ledger cannot be used afterwards."""
-        await self._service.close()
+        await self._account.close()
+        if "_service" in self.__dict__:
+            await self._service.close()
 
-    async def _life(self, vm: VmId, kind: str, limit: int) -> list[TableEntity]:
+    async def _life(self, vm: VmId, kind: str, limit: int) -> list["TableEntity"]:
         first = f"{_key(kind, vm)}!"
         return await self._find(vm.subscription, first, _end(first), {}, limit)
 
@@ -423,7 +457,7 @@ class TableLedger:
         columns: Mapping[str, object],
         limit: int,
         select: Sequence[str] | None = None,
-    ) -> list[TableEntity]:
+    ) -> list["TableEntity"]:
         """At most `limit` rows of a partition between two row keys, both excluded, where columns are as given.
 
         Args:
@@ -440,10 +474,10 @@ class TableLedger:
         pages = self._table.query_entities(
             where,
             parameters=values,
-            results_per_page=min(limit, _MOST_ROWS),
+            results_per_page=min(limit, MOST_ROWS),
             select=list(select) if select else None,
         ).by_page()
-        rows = list[TableEntity]()
+        rows = list["TableEntity"]()
         while len(rows) < limit:
             page = await self._ask(f"query of {subscription}", lambda: anext(pages, None))
             if page is None:
@@ -451,31 +485,32 @@ class TableLedger:
             rows += [row async for row in page]
         return rows[:limit]
 
-    async def _read(self, partition: str, key: str) -> TableEntity | None:
-        try:
-            return await self._table.get_entity(partition, key)
-        except ResourceNotFoundError as error:
-            if error_code(error) in _ABSENT:
-                return None
-            raise
+    async def _read(self, what: str, partition: str, key: str) -> Found | None:
+        return await self._ask(what, partial(self._rows.read, partition, key))
 
-    async def _write(self, what: str, operations: list[Operation]) -> str:
+    async def _put(self, what: str, row: Columns) -> None:
+        """Write a row of its own, whatever is there."""
+        await self._write(what, [Write(row)])
+
+    async def _write(self, what: str, writes: Sequence[Write]) -> str:
         """Submit a transaction; the new ETag of its first row, empty if it was removed.
 
         It may be sent again when its answer is lost. Had the first been done, the second comes too late for its
         condition: a `Conflict` with ourselves, and right, as whoever gets it reads again and finds the work done.
         """
         try:
-            done = await self._table.submit_transaction(operations)
-        except HttpResponseError as error:
-            if error_code(error) in _NOT_AS_READ or error.status_code == 412:
-                raise Conflict(f"table {TABLE}, {what}: not as it was read ({error_code(error)})") from error
+            return await self._ask(what, partial(self._rows.write, writes))
+        except PortError as fault:
+            cause = fault.__cause__
+            if isinstance(cause, StorageFault) and (
+                cause.error_code in _NOT_AS_READ or cause.status_code == 412
+            ):
+                raise Conflict(f"table {TABLE}, {what}: not as it was read ({cause.error_code})") from cause
             raise
-        return str(done[0].get("etag", ""))
 
-    async def _drawn(self) -> tuple[TableEntity | None, tuple[datetime, ...]]:
-        row = await self._ask("read of the cap", partial(self._read, *_CAP))
-        return row, _value(row, _Drawn).at if row else ()
+    async def _drawn(self) -> tuple[Found | None, tuple[datetime, ...]]:
+        found = await self._read("read of the cap", *_CAP)
+        return found, _value(found.row, _Drawn).at if found else ()
 
     async def _ask[Answer](self, what: str, request: Callable[[], Awaitable[Answer]]) -> Answer:
         return await ask(f"table {TABLE}, {what}", partial(self._send, request))
@@ -491,28 +526,25 @@ class TableLedger:
         return await request()
 
 
-def _operations(change: Change, previous: Stored | None) -> list[Operation]:
+def _writes(change: Change, previous: Stored | None) -> list[Write]:
     """What is written of a change, the condition on the record first."""
     record = change.record
     row = _row(_key("vm", record.vm), record)
-    operations = [_conditional(row, previous.version if previous else None)]
+    writes = [Write(row, etag=previous.version) if previous else Write(row, new=True)]
     for kind, belongs in _INDEXES.items():
-        indexed = _row(_key(kind, record.vm), record)
-        if belongs(record):
-            operations.append((TransactionOperation.UPSERT, indexed, _REPLACE))
-        elif previous and belongs(previous.record):
-            operations.append((TransactionOperation.DELETE, indexed, {}))
+        there = belongs(record)
+        if there or (previous and belongs(previous.record)):
+            writes.append(Write({**row, "RowKey": _key(kind, record.vm)}, gone=not there))
     parts = (change.transition, *change.episodes, *change.entries)
-    operations += [(TransactionOperation.UPSERT, _row(_name(part), part), _REPLACE) for part in parts if part]
-    return operations
+    return writes + [Write(_row(_name(part), part)) for part in parts if part]
 
 
-def _batches(works: Sequence[list[Operation]]) -> Iterator[list[list[Operation]]]:
+def _batches(works: Sequence[list[Write]]) -> Iterator[list[list[Write]]]:
     """As many changes at a time as one transaction can do."""
-    batch, count, size = list[list[Operation]](), 0, 0
+    batch, count, size = list[list[Write]](), 0, 0
     for work in works:
-        more = sum(_most_bytes(str(columns["body"])) for _, columns, _ in work)
-        if batch and (count + len(work) > _MOST_OPERATIONS or size + more > _MOST_BYTES):
+        more = sum(_most_bytes(str(write.row.get("body", ""))) for write in work)
+        if batch and (count + len(work) > MOST_OPERATIONS or size + more > _MOST_BYTES):
             yield batch
             batch, count, size = [], 0, 0
         batch.append(work)
@@ -521,12 +553,9 @@ def _batches(works: Sequence[list[Operation]]) -> Iterator[list[list[Operation]]
         yield batch
 
 
-def _conditional(row: Columns, etag: str | None) -> Operation:
-    """The write of a row that is still as it was read; None: not there."""
-    if etag is None:
-        return TransactionOperation.CREATE, row, {}
-    condition = {"etag": etag, "match_condition": MatchConditions.IfNotModified}
-    return TransactionOperation.UPDATE, row, {**_REPLACE, **condition}
+def _conditional(row: Columns, found: Found | None) -> Write:
+    """The write of a row that is still as it was found."""
+    return Write(row, etag=found.etag) if found else Write(row, new=True)
 
 
 def _most_bytes(body: str) -> int:
@@ -542,23 +571,23 @@ def _of_one(fault: PortError) -> bool:
     )
 
 
-def _named_by(fault: PortError, works: Sequence[list[Operation]]) -> int:
+def _named_by(fault: PortError, works: Sequence[list[Write]]) -> int:
     """Which of the changes Azure says that it does not take; the first if it does not say."""
     index = getattr(fault.__cause__, "index", 0)
     ends = accumulate(len(work) for work in works)
     return next((number for number, end in enumerate(ends) if index < end), 0)
 
 
-def _ended_at(row: TableEntity | None) -> datetime | None:
+def _ended_at(found: Found | None) -> datetime | None:
     """When an episode ended; None when it lasts, or cannot be read."""
     try:
-        return _value(row, Episode).ended_at if row else None
+        return _value(found.row, Episode).ended_at if found else None
     except Damaged:
         return None
 
 
-def _removal(subscription: str, key: str) -> Operation:
-    return TransactionOperation.DELETE, {"PartitionKey": subscription, "RowKey": key}, {}
+def _removal(subscription: str, key: str) -> Write:
+    return Write({"PartitionKey": subscription, "RowKey": key}, gone=True)
 
 
 def _name(part: Transition | Episode | Entry) -> str:
@@ -612,14 +641,6 @@ def _row(key: str, value: Record | Transition | Episode | Entry) -> Columns:
     return row
 
 
-def _known(row: TableEntity) -> Known:
-    """What the columns of a record's row say; of what is not there as we write it, nothing: a look will tell."""
-    said, due_at = row.get("fingerprint"), row.get("due_at")
-    good = isinstance(said, str) and (due_at is None or isinstance(due_at, datetime))
-    deleted = row.get("power_state") == PowerState.DELETED
-    return Known(str(said), due_at, deleted) if good else Known("", None, deleted)
-
-
 def _columns(partition: str, key: str, value: object) -> Columns:
     return {
         "PartitionKey": partition,
@@ -630,7 +651,7 @@ def _columns(partition: str, key: str, value: object) -> Columns:
 
 
 def _value[Value: (Record, Transition, Episode, Entry, Fetched, Coverage, _Drawn, _Planned)](
-    row: TableEntity, of: type[Value]
+    row: Row, of: type[Value]
 ) -> Value:
     try:
         return msgspec.json.decode(str(row.get("body")), type=of)

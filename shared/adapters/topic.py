@@ -11,7 +11,7 @@ from azure.eventgrid.aio import EventGridPublisherClient
 from shared.domain.malformed import Malformed
 from shared.domain.telling import Telling
 from shared.domain.views import notice_view, trial_view
-from shared.exchange import exchange, port_error, transport
+from shared.exchange import exchange, port_error, sdk_transport
 from shared.settings import endpoint as checked
 
 if TYPE_CHECKING:
@@ -43,7 +43,9 @@ class TopicNotices:
         self._client = EventGridPublisherClient(
             self._endpoint,
             AzureKeyCredential("loopback") if plain else credential,
-            transport=transport(self._endpoint, connect_seconds=CONNECT_SECONDS, read_seconds=READ_SECONDS),
+            transport=sdk_transport(
+                self._endpoint, connect_seconds=CONNECT_SECONDS, read_seconds=READ_SECONDS
+            ),
             retry_total=0,
         )
 

@@ -2,7 +2,6 @@ from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING, cast
 
 import pytest
-from azure.data.tables.aio import TableServiceClient
 
 from local.azure.server import SimulatedAzure
 from local.azurite import Azurite
@@ -65,13 +64,9 @@ async def canned_vms(arm: Canned) -> AsyncIterator[ComputeVms]:
 @pytest.fixture
 async def counting(azurite: Azurite) -> AsyncIterator[tuple[TableLedger, Counting]]:
     """A ledger whose requests are counted."""
-    transport = Counting()
-    ledger = TableLedger(
-        TableServiceClient.from_connection_string(
-            azurite.connection_string, transport=transport, retry_total=0
-        )
-    )
+    counting = Counting()
+    ledger = counting.ledger(azurite.connection_string)
     await ledger.check()
-    transport.clear()
-    yield ledger, transport
+    counting.clear()
+    yield ledger, counting
     await ledger.close()

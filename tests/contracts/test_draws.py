@@ -4,34 +4,35 @@ import asyncio
 import json
 from collections.abc import AsyncIterator
 from datetime import timedelta
+from typing import Any
 from uuid import uuid4
 
 import pytest
 from azure.core.exceptions import ServiceResponseError
-from azure.core.pipeline.transport import AioHttpTransport
 from azure.core.rest import AsyncHttpResponse, HttpRequest
-from azure.data.tables import TableEntity
-from azure.data.tables.aio import TableServiceClient
 
 from local.azurite import Azurite
 from shared.adapters import tables
 from shared.adapters.memory import MemoryLedger
 from shared.adapters.tables import TableLedger, open_ledger
 from shared.ports import Busy, Damaged, Ledger
+from shared.rows import Found, Rows
 from shared.settings import HIGHEST_CAP
+from shared.storage import Account
+from shared.transport import Transport
 from tests.contracts.conftest import NOBODY
 from tests.contracts.fleet import NOON, minutes
 
 HOUR, INSTANT = timedelta(hours=1), timedelta(microseconds=1)
 
 
-class LosesAnAnswer(AioHttpTransport):  # type: ignore[misc]  # azure-core loads it late, so mypy does not know it
+class LosesAnAnswer(Transport):
     """Loses the answer to the first write."""
 
     lost = False
 
-    async def send(self, request: HttpRequest, *, stream: bool) -> AsyncHttpResponse:
-        response: AsyncHttpResponse = await super().send(request, stream=stream)
+    async def send(self, request: HttpRequest, **options: Any) -> AsyncHttpResponse:  # noqa: ANN401 - whatever is given
+        response = await super().send(request, **options)
         if request.method == "POST" and not self.lost:
             self.lost = True
             raise ServiceResponseError("lost")
@@ -132,10 +133,10 @@ class TestInTable:
             await drawn_in_table.draw(NOON, 3)
         read, together, reads = drawn_in_table._read, asyncio.Barrier(3), 0
 
-        async def read_together(partition: str, key: str) -> TableEntity | None:
+        async def read_together(what: str, partition: str, key: str) -> Found | None:
             nonlocal reads
             reads += 1
-            row = await read(partition, key)
+            row = await read(what, partition, key)
             if reads <= 3:
                 await together.wait()
             return row
@@ -149,12 +150,12 @@ class TestInTable:
         self, azurite: Azurite, drawn_in_table: TableLedger, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr("shared.exchange.PAUSES", (0.0, 0.0))
-        losing = TableLedger(
-            TableServiceClient.from_connection_string(
-                azurite.connection_string, transport=LosesAnAnswer(), retry_total=0
-            )
-        )
+        losing = open_ledger(azurite.connection_string, None, NOBODY)
+        transport = LosesAnAnswer("http:", connect_seconds=3.0, read_seconds=7.0)
+        account = Account.open("table", azurite.connection_string, None, NOBODY, transport)
+        monkeypatch.setattr(losing, "_rows", Rows(account, tables.TABLE))
         assert await losing.draw(NOON, 3) is None
+        await account.close()
         await losing.close()
         assert await drawn_in_table.draw(minutes(1), 3) is None
         assert await drawn_in_table.draw(minutes(2), 3) == NOON + HOUR

@@ -102,7 +102,7 @@ class TestKnown:
 
         assert set(known) == set(vms)
         assert (len(transport.requests), transport.rows) == (10, 10_000)
-        assert transport.selected == {"RowKey", *tables._KNOWN_COLUMNS}
+        assert transport.selected == set(tables._KnownRow.__struct_fields__)
         assert transport.columns <= transport.selected
         body = len(tables._row("vm!rg-shop!web-1", record(vms[0]))["body"])  # type: ignore[arg-type]  # a text
         assert transport.bytes / len(vms) < body / 2, "the bodies stay where they are"
@@ -307,7 +307,7 @@ class TestCoverage:
         subscriptions = [new_subscription() for _ in range(5)]
         for subscription in subscriptions:
             await ledger.keep_coverage(a_coverage(subscription))
-        assert transport.requests == ["PUT"] * 5
+        assert transport.requests == ["POST"] * 5
         transport.clear()
         await ledger.coverage([subscriptions[2]])
         assert (transport.requests, transport.rows) == (["GET"], 1)

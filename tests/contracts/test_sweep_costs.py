@@ -45,7 +45,7 @@ async def town(counting: tuple[TableLedger, Counting]) -> Town:
     return Town(*counting)
 
 
-KNOWN, BEFORE, KEPT = "GET", "GET", "PUT"
+KNOWN, BEFORE, KEPT = "GET", "GET", "POST"
 """What is known of all VMs (one request for each 1,000), what the sweep before came to, and what this one did."""
 
 

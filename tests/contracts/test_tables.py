@@ -63,9 +63,7 @@ async def test_listing_some_costs_the_same_in_a_large_fleet(
         marked = record(vm, PowerState.STOPPED, flagged=mark == "flagged", parked=mark == "parked")
         await save_new(ledger, marked)
     fleet = [record(new_vm(f"web-{number}", subscription=subscription)) for number in range(300)]
-    for start in range(0, len(fleet), 100):
-        operations = [tables._operations(Change(each), None) for each in fleet[start : start + 100]]
-        await ledger._table.submit_transaction([step for steps in operations for step in steps])
+    await ledger.save_all([(Change(each), None) for each in fleet])
     transport.clear()
 
     assert await listed(ledger, replace(query, subscriptions=(subscription,))) == some
@@ -91,7 +89,7 @@ async def test_history_reads_no_more_than_it_gives(counting: tuple[TableLedger, 
 async def test_answers_in_parts_are_put_together(
     table_ledger: TableLedger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(tables, "_MOST_ROWS", 2)
+    monkeypatch.setattr(tables, "MOST_ROWS", 2)
     subscription = new_subscription()
     vms = [new_vm(name, subscription=subscription) for name in "abcdefg"]
     await save_new(table_ledger, *(record(vm) for vm in vms))

@@ -114,7 +114,7 @@ class RacedLedger(TableLedger):
     """The ledger in Table Storage, raced at each request."""
 
     def __init__(self, ledger: TableLedger, owner: Owner) -> None:
-        self._service, self._table = ledger._service, ledger._table
+        self.__dict__.update(vars(ledger))
         self._owner = owner
 
     async def latest(self, vm: VmId) -> Stored | None:
