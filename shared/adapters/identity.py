@@ -1,6 +1,6 @@
 """Who asks Azure, on azure-identity: the app's identity, or on a laptop whoever is signed in there.
 
-It is imported when the first token is needed, as it takes a third of a cold start; over plain http, on loopback, none is.
+It is imported when the first token is needed: it takes a third of a cold start. Over plain http, on loopback, none is.
 """
 
 from typing import TYPE_CHECKING, Any, Self
