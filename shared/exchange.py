@@ -17,6 +17,7 @@ from textwrap import shorten
 from typing import TYPE_CHECKING
 from urllib.parse import SplitResult, quote, urlsplit
 
+import msgspec
 from azure.core import AsyncPipelineClient
 from azure.core.exceptions import (
     AzureError,
@@ -96,6 +97,11 @@ def read_json(response: AsyncHttpResponse, whose: str) -> object:
     Half a character (a surrogate alone), which JSON can name and no store can hold, becomes a question mark.
     """
     content = response.content
+    try:
+        return msgspec.json.decode(content)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        # What only this one reads, it may read.
+        pass
     try:
         value = json.loads(content)
         if _HALF.search(content):

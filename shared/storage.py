@@ -15,7 +15,6 @@ from datetime import UTC, datetime
 from email.utils import format_datetime
 from typing import TYPE_CHECKING, Literal, Self
 from urllib.parse import urlsplit
-from uuid import uuid4
 
 import msgspec
 from azure.core import AsyncPipelineClient
@@ -151,7 +150,6 @@ class Account:
             **self._headers,
             **(headers or {}),
             "x-ms-date": format_datetime(datetime.now(UTC), usegmt=True),
-            "x-ms-client-request-id": str(uuid4()),
         }
         url = f"{self.url}{path}?{query}" if query else f"{self.url}{path}"
         response = await self._client.send_request(HttpRequest(method, url, headers=told, content=body))

@@ -10,7 +10,6 @@ from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING
 from urllib.parse import quote, urlencode
-from uuid import uuid4
 
 from azure.core import AsyncPipelineClient
 from azure.core.exceptions import AzureError, DecodeError, HttpResponseError
@@ -59,6 +58,8 @@ LIST_SECONDS = 60.0
 REMAINING = "x-ms-ratelimit-remaining-subscription-reads"
 API_VERSION = "2026-04-01"
 """The default of azure-mgmt-compute 39."""
+
+_HEADERS = {"Accept": "application/json", "User-Agent": USER_AGENT}
 
 _VMS = "Microsoft.Compute/virtualMachines"
 _SETS = "Microsoft.Compute/virtualMachineScaleSets"
@@ -206,12 +207,7 @@ class ComputeVms:
         return response
 
     async def _ask(self, url: str, read_seconds: float | None = None) -> AsyncHttpResponse:
-        headers = {
-            "Accept": "application/json",
-            "User-Agent": USER_AGENT,
-            "x-ms-client-request-id": str(uuid4()),
-        }
-        request = HttpRequest("GET", url, headers=headers)
+        request = HttpRequest("GET", url, headers=_HEADERS)
         response = await self._reader.send_request(request, read_timeout=read_seconds)
         if response.status_code != 200:
             raise HttpResponseError(response=response, error_format=ARMErrorFormat)

@@ -121,7 +121,9 @@ def decide(
     record = _retried(record, now)
     terms = terms_for(policy, record.tags)
     record = noticed(record, previous, terms, now, again=isinstance(news, LookAsked))
-    record = replace(record, closed=_closed(previous, record), reason=reasons.of(record, terms))
+    closed, reason = _closed(previous, record), reasons.of(record, terms)
+    if (closed, reason) != (record.closed, record.reason):
+        record = replace(record, closed=closed, reason=reason)
     log = entries(previous, record, news, refusal, now)
     if previous and not log and replace(record, observed_at=previous.observed_at) == previous:
         return Decision(previous, previous.reason, actions=_actions(previous, previous, now), refusal=refusal)
@@ -213,7 +215,7 @@ def _too_late(record: Record, news: News | None) -> Refusal | None:
 def _retried(record: Record, now: datetime) -> Record:
     """Plan the next look at a VM that is not at rest, or of which we were told, or asked, what we do not see."""
     if record.present and record.heard is None and not record.under_way:
-        return replace(record, retry=None)
+        return replace(record, retry=None) if record.retry else record
     retry = record.retry
     if retry and record.observed_at < retry.at:
         return record
@@ -227,7 +229,8 @@ def _flagged(record: Record, terms: Terms, now: datetime) -> Record:
     at, flag = record.observed_at, record.flag
     entered = record.exempted if record.exempted and record.exempted.holds(now) else None
     exemption = strongest(terms.exemption, entered, at)
-    record = replace(record, exemption=exemption, exempted=entered, flag=None, due_at=None)
+    if (exemption, entered, None, None) != (record.exemption, record.exempted, flag, record.due_at):
+        record = replace(record, exemption=exemption, exempted=entered, flag=None, due_at=None)
     found = _finding(record)
     if found is None:
         return record

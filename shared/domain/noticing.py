@@ -70,7 +70,7 @@ def noticed(
     ended = _ended(previous.deallocation if previous else None, record.deallocation)
     if ended:
         outbox += _made(ENDED_BY[ended.stage], record, _name(ended), channels, now)
-    return replace(record, outbox=tuple(outbox))
+    return record if tuple(outbox) == record.outbox else replace(record, outbox=tuple(outbox))
 
 
 def mark_sent(record: Record, notice: Notice, now: datetime) -> Record:

@@ -82,7 +82,8 @@ def _with_os_failure(previous: Record, record: Record) -> Record:
     )
     creating = previous.reading.provisioning_state is ProvisioningState.CREATING
     failed = reading.os_failed or (no_code and (creating or record.os_failed_at is not None))
-    return replace(record, os_failed_at=(record.os_failed_at or record.observed_at) if failed else None)
+    failed_at = (record.os_failed_at or record.observed_at) if failed else None
+    return record if failed_at == record.os_failed_at else replace(record, os_failed_at=failed_at)
 
 
 def settle(record: Record) -> Record:
@@ -103,7 +104,7 @@ def settle(record: Record) -> Record:
         settled = _explained(settled, heard.cause)
     if settled.power_state is PowerState.DEALLOCATED and record.reading.hibernated:
         settled = replace(settled, hibernated=True)
-    return _forgotten(replace(record, settled=settled))
+    return _forgotten(record if settled is record.settled else replace(record, settled=settled))
 
 
 def covers(record: Record, signal: Signal) -> bool:
