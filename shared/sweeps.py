@@ -122,8 +122,12 @@ class Sweeps:
             run.pages += 1
             run.vms += len(sighted.seen) + len(sighted.unclear)
             run.tell(sighted.faults)
-            before = {seen.vm: known.pop(seen.vm, None) for seen in sighted.seen}
-            news = [seen for seen in sighted.seen if self._is_news(before[seen.vm], seen, anew=anew)]
+            news, before = list[Observation](), dict[VmId, Known | None]()
+            for seen in sighted.seen:
+                was = known.pop(seen.vm, None)
+                if self._is_news(was, seen, anew=anew):
+                    news.append(seen)
+                    before[seen.vm] = was
             await run.take_in(news, before)
             for vm in sighted.unclear:
                 known.pop(vm, None)

@@ -270,9 +270,12 @@ class Watch:
     async def _take_in_some(
         self, looks: Mapping[VmId, Observation], known: Mapping[VmId, Known | None]
     ) -> "Taken":
-        before = await _each({vm: self._latest(vm, known[vm]) for vm in looks})
+        before = await _each({vm: self.ledger.latest(vm) for vm in looks if known[vm]})
         decided, changes = dict[VmId, Decision](), dict[VmId, tuple[Change, Stored | None]]()
-        for vm, stored in before.done.items():
+        for vm in looks:
+            if vm in before.failed:
+                continue
+            stored = before.done.get(vm)
             decided[vm] = decision = decide(
                 stored.record if stored else None, looks[vm], None, self.policy, self.now()
             )
@@ -283,25 +286,26 @@ class Watch:
         for vm, decision in decided.items():
             match kept.get(vm):
                 case None:
-                    stored = before.done[vm]
+                    stored = before.done.get(vm)
                     measures.decided(
                         Why.SWEEP, stored.record if stored else None, looks[vm], decision, self.now()
                     )
-                    works[vm] = self._taken(vm, decision)
+                    self.tell(decision.entries)
+                    if decision.actions:
+                        works[vm] = self._acted(vm, decision)
                 case Conflict():
                     # Somebody else saved it first: the way of a single look.
                     works[vm] = self.take_in(vm, looks[vm])
                 case fault:
                     failures[vm] = fault
         acted = await _each(works)
-        return Taken(sum(decision.changed for decision in acted.done.values()), failures | acted.failed)
+        failures |= acted.failed
+        decided |= acted.done
+        changed = sum(decision.changed for vm, decision in decided.items() if vm not in failures)
+        return Taken(changed, failures)
 
-    async def _latest(self, vm: VmId, known: Known | None) -> Stored | None:
-        return await self.ledger.latest(vm) if known else None
-
-    async def _taken(self, vm: VmId, decision: Decision) -> Decision:
+    async def _acted(self, vm: VmId, decision: Decision) -> Decision:
         """Do what follows from a decision that is saved."""
-        self.tell(decision.entries)
         await self._act(vm, decision)
         return decision
 

@@ -339,16 +339,25 @@ class TableLedger:
         await self._put(f"save of the sweep of {coverage.subscription}", row)
 
     async def coverage(self, subscriptions: Sequence[str]) -> dict[str, Coverage]:
-        """One query, from the first to the last of them."""
-        if not subscriptions:
-            return {}
-        first, last = min(subscriptions)[:-1], _end(max(subscriptions))
-        found = dict[str, Coverage]()
-        for row in await self._find(_SWEEPS, first, last, {}, sys.maxsize):
+        """A point read of one; of several one query, from the first to the last of them."""
+        rows = dict[str, Row]()
+        match subscriptions:
+            case []:
+                return {}
+            case [subscription]:
+                one = await self._read(f"read of the sweep of {subscription}", _SWEEPS, subscription)
+                rows = {subscription: one.row} if one else {}
+            case _:
+                first, last = min(subscriptions)[:-1], _end(max(subscriptions))
+                found = await self._find(_SWEEPS, first, last, {}, sys.maxsize)
+                rows = {str(row["RowKey"]): row for row in found}
+        coverage = dict[str, Coverage]()
+        for each in subscriptions:
             # One that is damaged counts for none: the next sweep writes it anew.
             with suppress(Damaged):
-                found[str(row["RowKey"])] = _value(row, Coverage)
-        return {each: found[each] for each in subscriptions if each in found}
+                if each in rows:
+                    coverage[each] = _value(rows[each], Coverage)
+        return coverage
 
     async def forget(self, subscription: str, before: datetime, most: int) -> Forgotten:
         """One query for each 1,000 rows, of their keys, which have their time; a transaction for each 100 that go.

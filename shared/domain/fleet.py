@@ -51,8 +51,8 @@ class Sets:
 
 def read_page(body: object) -> Rows:
     """A page of a list; `Malformed` when it is none. A page that cannot be read is never an empty one."""
-    rows = body.get("value") if isinstance(body, Mapping) else None
-    if not isinstance(body, Mapping) or not isinstance(rows, list):
+    rows = body.get("value") if isinstance(body, dict) else None
+    if not isinstance(body, dict) or not isinstance(rows, list):
         raise Malformed(f"ARM's answer: expected a list with its `value`, got {shown(body)}")
     following = body.get("nextLink")
     if following is not None and not isinstance(following, str):
@@ -68,6 +68,7 @@ class Join:
         self._states: dict[VmId, tuple[object, datetime]] = {}
         self._seen: set[VmId] = set()
         self._sets: set[ScaleSetId] = set()
+        self._ids: dict[str, VmId | None] = {}
 
     def add_states(self, rows: list[Mapping[str, object]], asked_at: datetime) -> tuple[str, ...]:
         """Keep rows of state; what cannot be read of them, in words. Of a VM that comes twice the later row holds.
@@ -81,7 +82,7 @@ class Join:
             vm = self._vm(row, faults)
             if vm:
                 properties = row.get("properties")
-                view = properties.get("instanceView") if isinstance(properties, Mapping) else None
+                view = properties.get("instanceView") if isinstance(properties, dict) else None
                 self._states[vm] = (view, asked_at)
         return tuple(faults)
 
@@ -97,7 +98,7 @@ class Join:
                 unclear.append(vm)
                 continue
             view, asked_at = state
-            _sight(vm, _with_view(row, view), asked_at, seen, unclear, faults)
+            _sight(vm, row, asked_at, seen, unclear, faults, view=view)
         return Sighted(tuple(seen), tuple(unclear), tuple(faults))
 
     def rest(self) -> tuple[VmId, ...]:
@@ -110,7 +111,7 @@ class Join:
         for row in rows:
             found = self._named(row, "a scale set", parse_scale_set_id, faults)
             properties = row.get("properties") if found else None
-            mode = properties.get("orchestrationMode") if isinstance(properties, Mapping) else None
+            mode = properties.get("orchestrationMode") if isinstance(properties, dict) else None
             if found is None or found in self._sets or str(mode).lower() == "flexible":
                 continue
             self._sets.add(found)
@@ -140,13 +141,21 @@ class Join:
         return vm
 
     def _vm(self, row: object, faults: list[str]) -> VmId | None:
-        return self._named(row, "a VM", parse_vm_id, faults)
+        return self._named(row, "a VM", self._parsed, faults)
+
+    def _parsed(self, text: object) -> VmId | None:
+        """Each VM is in both lists, and mostly in the same letters."""
+        if not isinstance(text, str):
+            return parse_vm_id(text)
+        if text not in self._ids:
+            self._ids[text] = parse_vm_id(text)
+        return self._ids[text]
 
     def _named[Named: (VmId, ScaleSetId)](
         self, row: object, what: str, parse: Callable[[object], Named | None], faults: list[str]
     ) -> Named | None:
         """What a row is about; None, with its fault told, when it names none of this subscription."""
-        found = row.get("id") if isinstance(row, Mapping) else row
+        found = row.get("id") if isinstance(row, dict) else row
         try:
             named = parse(found)
         except Malformed as fault:
@@ -167,10 +176,11 @@ def _sight(
     seen: list[Observation],
     unclear: list[VmId],
     faults: list[str],
+    view: object = None,
 ) -> None:
     """Read one VM into what it is: seen, or to be looked at singly."""
     try:
-        sighted = read_vm(vm, row, asked_at)
+        sighted = read_vm(vm, row, asked_at, view=view)
     except Malformed as fault:
         faults.append(f"{vm}: {fault}")
         unclear.append(vm)
@@ -195,11 +205,3 @@ def fingerprint_of(record: Record) -> str:
 def fingerprint_of_policy(policy: Policy) -> str:
     """Of all that the operator wants of VMs."""
     return blake2b(msgspec.json.encode(policy), digest_size=12).hexdigest()
-
-
-def _with_view(row: Mapping[str, object], view: object) -> dict[str, object]:
-    properties = row.get("properties")
-    return {
-        **row,
-        "properties": {**properties, "instanceView": view} if isinstance(properties, Mapping) else properties,
-    }

@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 
 from shared.domain.malformed import Malformed, shown
 
@@ -76,7 +77,9 @@ def parse_vm_id(text: object) -> VmId | None:
     """
     match _segments(text):
         case [subscription, group, "virtualmachines", name]:
-            return VmId.of(subscription, group, _part("VM name", name))
+            return VmId(
+                parse_subscription(subscription), _part("resource group", group), _part("VM name", name)
+            )
         case [subscription, group, "virtualmachinescalesets", scale_set, "virtualmachines", instance_id]:
             scale_set, instance_id = _part("scale set", scale_set), _part("instance id", instance_id)
             return VmId.of(subscription, group, f"{scale_set}~{instance_id}")
@@ -102,6 +105,7 @@ def _segments(text: object) -> list[str]:
     return []
 
 
+@lru_cache(maxsize=1024)
 def parse_subscription(text: str) -> str:
     """A subscription id, lower-case; `Malformed` when it is not a GUID."""
     lowered = text.strip().lower()

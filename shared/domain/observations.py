@@ -8,6 +8,8 @@ from shared.domain.ids import VmId
 from shared.domain.malformed import Malformed, shown
 from shared.domain.states import NO_SUCH_VM, Reading, read_statuses
 
+_NOTHING: Mapping[object, object] = {}
+
 
 @dataclass(frozen=True, slots=True)
 class Model:
@@ -57,18 +59,24 @@ class Gone:
         return NO_SUCH_VM
 
 
-def read_vm(vm: VmId, body: object, observed_at: datetime) -> Observation:
+def read_vm(vm: VmId, body: object, observed_at: datetime, *, view: object = None) -> Observation:
     """Read the JSON of a GET with `$expand=instanceView`, of a VM or of an instance of a Uniform scale set.
 
     A part that is missing is None, a power state that is missing is unknown; a part of the wrong type is
     `Malformed`. Only the view's top-level statuses are read: agents, disks and extensions have their own
     `ProvisioningState/` entries, which say nothing of the VM.
+
+    Args:
+        vm: Which.
+        body: The JSON.
+        observed_at: When the look began.
+        view: The instance view, where it was told apart from the rest.
     """
     if body is None:
         raise Malformed("ARM's answer: expected a VM, got null")
     model = _object(body, "the VM")
     properties = _object(model.get("properties"), "properties")
-    view = _object(properties.get("instanceView"), "properties.instanceView")
+    view = _object(properties.get("instanceView") if view is None else view, "properties.instanceView")
     disk = _object(
         _object(properties.get("storageProfile"), "storageProfile").get("osDisk"), "storageProfile.osDisk"
     )
@@ -89,7 +97,8 @@ def read_vm(vm: VmId, body: object, observed_at: datetime) -> Observation:
             scale_set=_scale_set(vm, properties),
             license_type=_text(properties.get("licenseType"), "properties.licenseType"),
             ephemeral_os_disk=_is_local(disk.get("diffDiskSettings")),
-            dedicated_host=any(_names(properties.get(name)) for name in ("host", "hostGroup"))
+            dedicated_host=_names(properties.get("host"))
+            or _names(properties.get("hostGroup"))
             or bool(view.get("assignedHost")),
             capacity_reservation=_names(
                 _object(properties.get("capacityReservation"), "capacityReservation").get(
@@ -97,12 +106,16 @@ def read_vm(vm: VmId, body: object, observed_at: datetime) -> Observation:
                 )
             ),
         ),
-        tags={
-            key: value
-            for key, value in _object(model.get("tags"), "tags").items()
-            if isinstance(key, str) and isinstance(value, str)
-        },
+        tags=_tags(model.get("tags")),
     )
+
+
+def _tags(tags: object) -> dict[str, str]:
+    return {
+        key: value
+        for key, value in _object(tags, "tags").items()
+        if isinstance(key, str) and isinstance(value, str)
+    }
 
 
 def _scale_set(vm: VmId, properties: Mapping[object, object]) -> str | None:
@@ -127,13 +140,13 @@ def _names(reference: object) -> bool:
 
 def _object(value: object, where: str) -> Mapping[object, object]:
     if value is None:
-        return {}
-    if not isinstance(value, Mapping):
+        return _NOTHING
+    if not isinstance(value, dict):
         raise Malformed(f"ARM's answer: expected {where} to be an object, got {shown(value)}")
     return value
 
 
 def _text(value: object, where: str) -> str | None:
-    if value is not None and not isinstance(value, str):
-        raise Malformed(f"ARM's answer: expected {where} to be a text, got {shown(value)}")
-    return str(value) if value is not None else None
+    if value is None or isinstance(value, str):
+        return value
+    raise Malformed(f"ARM's answer: expected {where} to be a text, got {shown(value)}")

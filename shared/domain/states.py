@@ -7,6 +7,7 @@ The words are those of "States and billing status of Azure Virtual Machines"
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import lru_cache
 from typing import Self
 
 from shared.domain.malformed import Malformed, shown
@@ -123,8 +124,14 @@ def read_statuses(statuses: object, model_state: object = None) -> Reading:
         statuses: The view's top-level array; None when the view has none.
         model_state: The model's `properties.provisioningState`, for a view that has none of its own.
     """
+    return _reading(tuple(_codes(statuses)), model_state if isinstance(model_state, str) else None)
+
+
+@lru_cache(maxsize=1024)
+def _reading(codes: tuple[str, ...], model_state: str | None) -> Reading:
+    """What codes say. Of a fleet, most say the same."""
     power, provisioning, hibernated = "", list[str](), False
-    for code in _codes(statuses):
+    for code in codes:
         kind, _, rest = code.partition("/")
         match kind.strip().lower():
             case "powerstate":
@@ -133,7 +140,7 @@ def read_statuses(statuses: object, model_state: object = None) -> Reading:
                 provisioning.append(rest)
             case "hibernationstate":
                 hibernated = hibernated or rest.strip().lower() == "hibernated"
-    if not provisioning and isinstance(model_state, str):
+    if not provisioning and model_state is not None:
         provisioning.append(model_state)
     state, detail = _provisioning(provisioning)
     return Reading(_power(power), state, detail, hibernated)
@@ -145,7 +152,7 @@ def _codes(statuses: object) -> Iterable[str]:
     if not isinstance(statuses, list):
         raise Malformed(f"instance view: expected `statuses` to be an array, got {shown(statuses)}")
     for entry in statuses:
-        if not isinstance(entry, Mapping):
+        if not isinstance(entry, dict):
             raise Malformed(f"instance view: expected each of `statuses` to be an object, got {shown(entry)}")
         code = entry.get("code")
         if not isinstance(code, str):
