@@ -61,7 +61,9 @@ async def test_ten_thousand_events_in_twenty_seconds_keep_to_arms_budget_and_eve
     singly = sum(world.vms.looks.values())
     lists = world.vms.sweeps[SUBSCRIPTION] * 2 * (len(vms) // world.vms.page_size)
     assert singly + lists <= 0.1 * 2 * len(events)
-    assert world.vms.sweeps[SUBSCRIPTION] <= 3, "soon, after the burst, and for what had to be looked at again"
+    assert world.vms.sweeps[SUBSCRIPTION] <= 3, (
+        "soon, after the burst, and for what had to be looked at again"
+    )
 
 
 async def test_a_few_events_are_each_looked_at_at_once() -> None:
@@ -164,7 +166,9 @@ async def test_sweeps_of_a_large_fleet_are_further_apart() -> None:
         await world.wait(SECOND)
     apart = spacing(swept.pages, timedelta())
     assert apart > SPACING
-    assert world.vms.sweeps[SUBSCRIPTION] - begun == 1 + (200 - COLLECT.total_seconds()) // apart.total_seconds()
+    assert (
+        world.vms.sweeps[SUBSCRIPTION] - begun == 1 + (200 - COLLECT.total_seconds()) // apart.total_seconds()
+    )
 
 
 async def test_a_look_that_is_left_to_a_distant_sweep_comes_after_it() -> None:
