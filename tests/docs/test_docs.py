@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 
-from function_app import app
 from local.azure.price_list import list_price
 from local.doctor import command as doctor
 from local.doctor.checks import CHECKS, SUBSCRIPTION_CHECKS
@@ -18,6 +17,7 @@ from shared.domain.safety import RULES, Scope
 from shared.domain.views import NOTICE_TYPES
 from shared.settings import STORAGE, VARIABLES, Settings
 from shared.watch import Outcome
+from tests.registered import FUNCTIONS
 
 ROOT = Path(__file__).parents[2]
 PAGES = [
@@ -85,7 +85,7 @@ def test_every_notice_is_documented() -> None:
 
 def test_every_route_is_documented() -> None:
     documented = re.findall(r"^\| `([A-Z]+) /api/([^`?]+)[^`]*`", text("README.md"), re.MULTILINE)
-    triggers: list[Any] = [function.get_trigger() for function in app.get_functions()]
+    triggers: list[Any] = [function.get_trigger() for function in FUNCTIONS.values()]
     routes = [(trigger.methods, trigger.route) for trigger in triggers if hasattr(trigger, "route")]
     assert sorted(documented) == sorted(
         (method.value, route) for methods, route in routes for method in methods
