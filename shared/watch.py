@@ -24,7 +24,7 @@ from shared.domain.malformed import Malformed
 from shared.domain.money import Cost
 from shared.domain.news import News
 from shared.domain.noticing import mark_failed, mark_sent
-from shared.domain.observations import Gone, Observation
+from shared.domain.observations import CLOCKS_DIFFER, Gone, Observation
 from shared.domain.policy import Channel, Policy
 from shared.domain.records import Notice, Record
 from shared.domain.settling import covers
@@ -260,12 +260,13 @@ class Watch:
             seen: The looks.
             known: What was known of each of them a moment ago; None: nothing.
         """
-        changed, failures = 0, dict[VmId, Exception]()
+        changed, failures, unheeded = 0, dict[VmId, Exception](), list[Record]()
         for some in batched(seen, TOGETHER, strict=False):
             taken = await self._take_in_some({look.vm: look for look in some}, known)
             changed += taken.changed
             failures |= taken.failures
-        return Taken(changed, failures)
+            unheeded += taken.unheeded
+        return Taken(changed, failures, tuple(unheeded))
 
     async def _take_in_some(
         self, looks: Mapping[VmId, Observation], known: Mapping[VmId, Known | None]
@@ -294,7 +295,17 @@ class Watch:
                 case fault:
                     failures[vm] = fault
         acted = await _each(works)
-        return Taken(sum(decision.changed for decision in acted.done.values()), failures | acted.failed)
+        unheeded = [
+            stored.record
+            for vm, stored in before.done.items()
+            if stored and looks[vm].observed_at < stored.record.observed_at and self.is_to_come(stored.record)
+        ]
+        changed = sum(decision.changed for decision in acted.done.values())
+        return Taken(changed, failures | acted.failed, tuple(unheeded))
+
+    def is_to_come(self, record: Record) -> bool:
+        """Whether a record is of a look that is still to come: by a clock that was ahead. No look counts until then."""
+        return record.observed_at > self.now() + CLOCKS_DIFFER
 
     async def _latest(self, vm: VmId, known: Known | None) -> Stored | None:
         return await self.ledger.latest(vm) if known else None
@@ -415,6 +426,8 @@ class Taken:
 
     changed: int
     failures: dict[VmId, Exception]
+    unheeded: tuple[Record, ...]
+    """The records that the looks could not change, see `Watch.is_to_come`."""
 
 
 @dataclass(frozen=True, slots=True)
