@@ -108,6 +108,8 @@ class Watch:
     """How often what came of an event or look, in this process."""
     _planned: dict[str, datetime] = field(default_factory=dict)
     """When the next sweep of a subscription is due that is known to be asked for."""
+    _owed: dict[str, datetime] = field(default_factory=dict)
+    """When one is due that this instance planned and could not ask for: nobody else does."""
 
     async def event(self, event: Event) -> Outcome:
         """Take in an event: look at the VM it names. `Malformed` when it is none; port errors propagate."""
@@ -179,8 +181,12 @@ class Watch:
         before = (await self.ledger.coverage([subscription])).get(subscription)
         apart = spacing(before.pages, before.ended_at - before.began_at) if before else SPACING
         due_at, ours = await self.ledger.plan_sweep(subscription, now, apart)
-        if ours:
-            await self.sweeps.put(Sweep(subscription, now), due_at - now)
+        if ours or self._owed.pop(subscription, None) == due_at:
+            try:
+                await self.sweeps.put(Sweep(subscription, now), due_at - now)
+            except PortError:
+                self._owed[subscription] = due_at
+                raise
         self._planned[subscription] = due_at
         return due_at
 
