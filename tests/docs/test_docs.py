@@ -106,6 +106,16 @@ def test_make_targets_exist(page: Path) -> None:
     assert wanted <= targets
 
 
+def test_decisions_are_numbered_one_after_the_other_and_listed() -> None:
+    pages = sorted((ROOT / "docs" / "decisions").glob("0*.md"))
+    titles = [page.read_text("utf-8").partition("\n")[0].removeprefix("# ") for page in pages]
+    assert [page.name[:4] for page in pages] == [f"{number:04}" for number in range(1, len(pages) + 1)]
+    listed = re.findall(r"^(\d+)\. \[(.+)\]\((.+)\)$", text("docs/decisions/README.md"), re.MULTILINE)
+    assert [(f"{number}. {title}", page) for number, title, page in listed] == [
+        (title, page.name) for title, page in zip(titles, pages, strict=True)
+    ]
+
+
 def test_every_module_of_the_function_app_is_on_the_architecture_page() -> None:
     page = text("docs/architecture.md")
     for module in (ROOT / "shared").glob("*.py"):
