@@ -13,4 +13,5 @@ EVERY_NIGHT = "0 30 3 * * *"
 @blueprint.timer_trigger(arg_name="timer", schedule=EVERY_NIGHT)
 async def retention(timer: func.TimerRequest) -> None:  # noqa: ARG001 - the platform passes it by name
     """Remove transitions, episodes and log entries that are older than `STOPGAP_RETENTION`."""
-    await bootstrap.app().retention.run()
+    with bootstrap.measured:
+        await bootstrap.app().retention.run()

@@ -11,4 +11,5 @@ blueprint = func.Blueprint()
 @blueprint.timer_trigger(arg_name="timer", schedule=bootstrap.sweep_schedule())
 async def sweep_schedule(timer: func.TimerRequest) -> None:  # noqa: ARG001 - the platform passes it by name
     """Put one message for each subscription on the queue `sweeps`."""
-    await bootstrap.app().sweeps.schedule()
+    with bootstrap.measured:
+        await bootstrap.app().sweeps.schedule()

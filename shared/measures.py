@@ -99,7 +99,7 @@ def logged(entries: Sequence[Entry]) -> None:
 def swept(coverage: Coverage) -> None:
     """Measure a sweep, or what it came to before it broke off."""
     seconds = (coverage.ended_at - coverage.began_at).total_seconds()
-    metrics.SWEEP_DURATION.add(seconds, complete="true" if coverage.complete else "false")
+    metrics.SWEEP_DURATION.add(max(seconds, 0.0), complete="true" if coverage.complete else "false")
     changed = coverage.changed - coverage.gone
     found = {"changed": changed, "gone": coverage.gone, "unchanged": max(coverage.vms - changed, 0)}
     for what, count in found.items():

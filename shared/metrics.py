@@ -136,7 +136,7 @@ SWEEP_DURATION = Metric(
     "s",
     "How long sweeps took, each of one subscription",
     {"complete": "`true`; `false`: it was broken off, and comes again"},
-    bounds=(1, 2, 5, 10, 30, 60, 120, 300, 600),
+    bounds=(1, 2, 5, 10, 30, 60, 120, 300, 600, 1800),
 )
 SWEEP_VMS = Metric(
     "stopgap.sweep.vms",

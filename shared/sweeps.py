@@ -17,6 +17,7 @@ from shared.domain.fleet import fingerprint, fingerprint_of_policy
 from shared.domain.ids import VmId
 from shared.domain.malformed import Malformed
 from shared.domain.observations import Observation
+from shared.domain.records import Record
 from shared.domain.states import PowerState
 from shared.ports import Coverage, Fleet, Known, Ledger, NotNow, Refused, Sweep, Throttled
 from shared.watch import LATER, SOON, Outcome, Watch
@@ -186,6 +187,7 @@ class _Run:
         taken = await self.watch.take_in_all(seen, known)
         self.changed += taken.changed
         self._failed(taken.failures)
+        self.tell([_unheeded(record) for record in taken.unheeded])
 
     async def look_singly(self, vms: Sequence[VmId]) -> None:
         """Look at VMs one by one, at as many as one sweep may. Raises `Throttled`: then it is enough for now."""
@@ -210,6 +212,8 @@ class _Run:
             case Decision(record=record, changed=changed):
                 self.changed += changed
                 self.gone += changed and record is not None and record.power_state is PowerState.DELETED
+                if record and self.watch.is_to_come(record):
+                    self.tell([_unheeded(record)])
             case NotNow() | Refused() | Malformed():
                 self.tell([f"{vm}: {came}"])
             case Exception():
@@ -237,3 +241,11 @@ class _Run:
             self.covered_at,
             self.pages,
         )
+
+
+def _unheeded(record: Record) -> str:
+    """What is told of a VM that was seen in vain."""
+    at = record.observed_at.isoformat(timespec="seconds")
+    return (
+        f"{record.vm}: its record is of {at}, which is still to come: what is seen before then does not count"
+    )

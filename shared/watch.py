@@ -24,7 +24,7 @@ from shared.domain.malformed import Malformed
 from shared.domain.money import Cost
 from shared.domain.news import News
 from shared.domain.noticing import mark_failed, mark_sent
-from shared.domain.observations import Gone, Observation
+from shared.domain.observations import CLOCKS_DIFFER, Gone, Observation
 from shared.domain.policy import Channel, Policy
 from shared.domain.records import Notice, Record
 from shared.domain.settling import covers
@@ -108,6 +108,8 @@ class Watch:
     """How often what came of an event or look, in this process."""
     _planned: dict[str, datetime] = field(default_factory=dict)
     """When the next sweep of a subscription is due that is known to be asked for."""
+    _owed: dict[str, datetime] = field(default_factory=dict)
+    """When one is due that this instance planned and could not ask for: nobody else does."""
 
     async def event(self, event: Event) -> Outcome:
         """Take in an event: look at the VM it names. `Malformed` when it is none; port errors propagate."""
@@ -179,8 +181,12 @@ class Watch:
         before = (await self.ledger.coverage([subscription])).get(subscription)
         apart = spacing(before.pages, before.ended_at - before.began_at) if before else SPACING
         due_at, ours = await self.ledger.plan_sweep(subscription, now, apart)
-        if ours:
-            await self.sweeps.put(Sweep(subscription, now), due_at - now)
+        if ours or self._owed.pop(subscription, None) == due_at:
+            try:
+                await self.sweeps.put(Sweep(subscription, now), due_at - now)
+            except PortError:
+                self._owed[subscription] = due_at
+                raise
         self._planned[subscription] = due_at
         return due_at
 
@@ -260,12 +266,13 @@ class Watch:
             seen: The looks.
             known: What was known of each of them a moment ago; None: nothing.
         """
-        changed, failures = 0, dict[VmId, Exception]()
+        changed, failures, unheeded = 0, dict[VmId, Exception](), list[Record]()
         for some in batched(seen, TOGETHER, strict=False):
             taken = await self._take_in_some({look.vm: look for look in some}, known)
             changed += taken.changed
             failures |= taken.failures
-        return Taken(changed, failures)
+            unheeded += taken.unheeded
+        return Taken(changed, failures, tuple(unheeded))
 
     async def _take_in_some(
         self, looks: Mapping[VmId, Observation], known: Mapping[VmId, Known | None]
@@ -301,8 +308,17 @@ class Watch:
         acted = await _each(works)
         failures |= acted.failed
         decided |= acted.done
+        unheeded = [
+            stored.record
+            for vm, stored in before.done.items()
+            if stored and looks[vm].observed_at < stored.record.observed_at and self.is_to_come(stored.record)
+        ]
         changed = sum(decision.changed for vm, decision in decided.items() if vm not in failures)
-        return Taken(changed, failures)
+        return Taken(changed, failures, tuple(unheeded))
+
+    def is_to_come(self, record: Record) -> bool:
+        """Whether a record is of a look that is still to come: by a clock that was ahead. No look counts until then."""
+        return record.observed_at > self.now() + CLOCKS_DIFFER
 
     async def _acted(self, vm: VmId, decision: Decision) -> Decision:
         """Do what follows from a decision that is saved."""
@@ -419,6 +435,8 @@ class Taken:
 
     changed: int
     failures: dict[VmId, Exception]
+    unheeded: tuple[Record, ...]
+    """The records that the looks could not change, see `Watch.is_to_come`."""
 
 
 @dataclass(frozen=True, slots=True)

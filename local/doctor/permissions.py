@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from local.doctor.arm import Row, mend_of
 from local.doctor.findings import Finding, failed, not_checked, ok, warning, wrong
 from local.doctor.installation import Installation
-from shared.adapters.compute import DEALLOCATE, DEALLOCATE_INSTANCE, READ, READ_INSTANCE
+from shared.adapters.compute import DEALLOCATE, DEALLOCATE_INSTANCE, READ, READ_INSTANCE, READ_SETS
 from shared.domain.malformed import Malformed, shown
 from shared.ports import PortError, Refused
 
@@ -35,7 +35,7 @@ class Grant:
 
 def needed(*, deallocate: bool) -> tuple[str, ...]:
     """The actions that Stopgap asks of ARM; those that deallocate only where that is allowed."""
-    return (READ, READ_INSTANCE, *((DEALLOCATE, DEALLOCATE_INSTANCE) if deallocate else ()))
+    return (READ, READ_INSTANCE, READ_SETS, *((DEALLOCATE, DEALLOCATE_INSTANCE) if deallocate else ()))
 
 
 def missing(grants: Collection[Grant], wanted: Iterable[str]) -> list[str]:

@@ -5,7 +5,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from local.parts import ROOT
-from shared.domain.budget import SPACING
 from shared.retention import MOST
 
 _HOST = json.loads((ROOT / "host.json").read_text("utf-8"))
@@ -215,9 +214,6 @@ AT_ONCE: int = sum(_HOST["extensions"]["queues"][name] for name in ("batchSize",
 
 ROWS_A_QUERY = 1_000
 """Rows that Table Storage answers a query with at once."""
-
-SWEEP_SPACING = SPACING.total_seconds()
-"""Seconds between two sweeps of a subscription that events ask for."""
 
 SAMPLED = 20
 """Rows of logs a second that an instance keeps when there are more: the host's default."""

@@ -1,11 +1,14 @@
 """The arithmetic: what a sweep costs, what peaks reach, what a month comes to. Pure functions of a fleet."""
 
 import math
+from bisect import bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import timedelta
 
 from local.scale import inputs as given
 from local.scale.inputs import Fleet, Given
+from shared.domain.budget import LOOKS_A_SECOND, spacing
 
 SUBSCRIPTION_ID = len("00000000-0000-4000-8000-000000000000,")
 
@@ -22,9 +25,18 @@ class Sweep:
     """Of the ledger, if nothing is new."""
 
     @property
-    def least_period(self) -> float:
-        """Seconds between two sweeps below which Compute throttles the lists."""
-        return self.calls / given.LISTS.value * 60
+    def ends(self) -> bool:
+        """Whether the platform lets it come to its end."""
+        return self.seconds <= given.TIMEOUT.value
+
+    @property
+    def apart(self) -> float:
+        """Seconds between two that events ask for, from beginning to beginning."""
+        return spacing(self.calls, timedelta(seconds=self.seconds)).total_seconds()
+
+    def seen_within(self, fleet: Fleet) -> float:
+        """Seconds after which what was left to a sweep is on record at the latest: until the next begins, and ends."""
+        return min(self.apart, fleet.sweep_minutes * 60) + self.seconds
 
 
 def sweep(vms: int, scale_sets: int) -> Sweep:
@@ -60,6 +72,14 @@ def rest(fleet: Fleet, vms: int) -> Rates:
     return _rates(fleet, changes, stopped=changes / 2 * fleet.stopped)
 
 
+def asks_for_sweeps(fleet: Fleet, vms: int) -> bool:
+    """Whether a burst among so many VMs of a subscription is more than one instance may look at singly.
+
+    More instances may look at more, as long as Azure says that reads are left.
+    """
+    return burst(fleet, vms).events > LOOKS_A_SECOND
+
+
 def _rates(fleet: Fleet, changes: float, *, stopped: float) -> Rates:
     return Rates(changes, changes * fleet.events, changes * fleet.looks + stopped, stopped)
 
@@ -76,6 +96,8 @@ class Peak:
     """The VMs that it is the peak of: those of the largest subscription, or all."""
     of: str
     remedy: str
+    most: int | None = None
+    """Up to how many VMs it holds, where it does not grow with their number; None: it does."""
 
     @property
     def share(self) -> float:
@@ -85,7 +107,7 @@ class Peak:
     @property
     def holds(self) -> float:
         """Up to how many VMs it holds, all else as it is."""
-        return self.size / self.share
+        return self.most or self.size / self.share
 
 
 def peaks(fleet: Fleet) -> list[Peak]:
@@ -98,14 +120,24 @@ def _of_one(fleet: Fleet) -> Iterator[Peak]:
     loud, large = burst(fleet, fleet.largest), sweep(fleet.largest, fleet.scale_sets)
     of = (fleet.largest, "the largest subscription")
     yield Peak(
+        "looks at single VMs",
+        loud.events + loud.looks,
+        given.ARM_READS,
+        "a second",
+        *of,
+        "what is more is left to sweeps, and seen later for it: of that subscription, within "
+        f"{large.seen_within(fleet) / 60:.0f} minutes. Nothing is lost",
+    )
+    yield Peak(
         "lists, while events ask for sweeps",
-        large.calls * 60 / given.SWEEP_SPACING,
+        _lists_in_a_burst(fleet, fleet.largest),
         given.LISTS,
         "a minute",
         *of,
-        f"a sweep that takes longer than {given.SWEEP_SPACING:g} s overlaps with the next. Azure answers 429, and the "
-        "sweep comes when it says: nothing is lost, but the burst is seen later. More time between such sweeps "
-        "(`SPACING` in shared/domain/budget.py) ends it",
+        "Azure answers 429, and the sweep comes when it says: nothing is lost, but the burst is seen later. Those that "
+        "events ask for keep to their distance whatever their size (`spacing` in shared/domain/budget.py), so it is "
+        "those of the schedule that have to be fewer",
+        bisect_right(range(1, MOST_VMS), given.LISTS.value, key=lambda vms: _lists_in_a_burst(fleet, vms)),
     )
     yield Peak(
         "time of a sweep",
@@ -133,6 +165,16 @@ def _of_one(fleet: Fleet) -> Iterator[Peak]:
         "storage answers 503, and what failed is delivered again. Partitions would have to be made smaller than a "
         "subscription",
     )
+
+
+MOST_VMS = 10_000_000
+"""Of one subscription: more than anybody has."""
+
+
+def _lists_in_a_burst(fleet: Fleet, vms: int) -> float:
+    """Pages a minute of a subscription: of sweeps that events ask for, and of those of the schedule, which goes on."""
+    one = sweep(vms, fleet.scale_sets)
+    return one.calls * 60 / one.apart + one.calls / fleet.sweep_minutes
 
 
 def _of_all(fleet: Fleet) -> Iterator[Peak]:
@@ -226,8 +268,16 @@ def instances(fleet: Fleet) -> int:
     """How many instances of the app a burst takes while all subscriptions are swept. Each function scales by itself."""
     found = burst(fleet, fleet.vms)
     one = sweep(fleet.mean, fleet.scale_sets)
-    sweeps = fleet.subscriptions * one.seconds / (fleet.sweep_minutes * 60)
+    sweeps = one.seconds * (fleet.subscriptions / (fleet.sweep_minutes * 60) + _asked_for(fleet))
     return _by_cpu(found.events) + _by_cpu(found.looks) + math.ceil(sweeps / given.AT_ONCE)
+
+
+def _asked_for(fleet: Fleet) -> float:
+    """Sweeps a second that events ask for in a burst: of all subscriptions if the mean one is too loud, else of one."""
+    if asks_for_sweeps(fleet, fleet.mean):
+        return fleet.subscriptions / sweep(fleet.mean, fleet.scale_sets).apart
+    loud = asks_for_sweeps(fleet, fleet.largest)
+    return 1 / sweep(fleet.largest, fleet.scale_sets).apart if loud else 0.0
 
 
 def _by_cpu(rate: float) -> int:
@@ -273,8 +323,7 @@ def month(fleet: Fleet) -> Month:
 
     changes, events, looks = all_of("changes"), all_of("events"), all_of("looks")
     scheduled = fleet.subscriptions * seconds / (fleet.sweep_minutes * 60)
-    asked_for = fleet.subscriptions * bursts / given.SWEEP_SPACING
-    sweeps = scheduled + asked_for
+    sweeps = scheduled + bursts * _asked_for(fleet)
     one = sweep(fleet.mean, fleet.scale_sets)
     active = (
         _active(loud.events, bursts)

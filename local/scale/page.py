@@ -6,8 +6,20 @@ from dataclasses import fields
 
 from local.scale import inputs as given
 from local.scale.inputs import ASSUMED, Fleet, Given
-from local.scale.model import burst, costs, instances, kept_days, month, peaks, rest, sweep, worst_time
+from local.scale.model import (
+    asks_for_sweeps,
+    burst,
+    costs,
+    instances,
+    kept_days,
+    month,
+    peaks,
+    rest,
+    sweep,
+    worst_time,
+)
 from local.states.markdown import bullets, paragraph, table
+from shared.domain.budget import LAPS, LOOKS, LOOKS_A_SECOND, PAGES_A_SECOND, RESERVE, SPACING
 
 COMMAND = ".venv/bin/python -m local scale --write"
 """Makes the page anew."""
@@ -86,7 +98,8 @@ def _sweeps(fleet: Fleet) -> Iterator[str]:
             "time",
             "of the lists that Azure allows meanwhile",
             "queries of the ledger",
-            "could be had every",
+            "while events ask for sweeps, one every",
+            "what is left to them is seen within",
         ],
         (
             [
@@ -95,28 +108,42 @@ def _sweeps(fleet: Fleet) -> Iterator[str]:
                 f"{figure(each.seconds)} s",
                 f"{figure(each.calls / (fleet.sweep_minutes * given.LISTS.value) * 100)} %",
                 figure(each.queries),
-                f"{figure(max(each.least_period, each.seconds))} s",
+                f"{figure(each.apart)} s",
+                f"{figure(each.seen_within(fleet))} s" if each.ends else "not all: it takes too long",
             ]
             for each in (sweep(vms, fleet.scale_sets) for vms in SIZES)
         ),
     )
-    allowed = given.TIMEOUT.value / (2 * given.PAGE_SECONDS.value) * given.ROWS_A_PAGE.value
-    large = burst(fleet, fleet.largest)
+    rows_a_second = given.ROWS_A_PAGE.value / (2 * given.PAGE_SECONDS.value)
+    mean, large = burst(fleet, fleet.mean), burst(fleet, fleet.largest)
     yield paragraph(
         "Two lists show all VMs, and each page names the next, so that pages cannot be had side by side: the time is",
         f"theirs. `functionTimeout` ends a sweep after {figure(given.TIMEOUT.value / 60)} minutes, which is enough for",
-        f"{figure(allowed)} VMs in a subscription, and for more where Azure's pages are larger than the",
-        f"{figure(given.ROWS_A_PAGE.value)} rows reckoned with here. Where nothing is new, nothing is written.",
+        f"{figure(given.TIMEOUT.value * rows_a_second)} VMs in a subscription, and for more where Azure's pages are",
+        f"larger than the {figure(given.ROWS_A_PAGE.value)} rows reckoned with here. Of more than",
+        f"{figure(fleet.sweep_minutes * 60 * rows_a_second)}, one is not over when the next is due: have them less",
+        "often. Where nothing is new, nothing is written.",
     )
     yield paragraph(
-        f"Of all reads, a subscription has {figure(given.ARM_READS.value)} a second. In a burst the largest one has",
-        f"{figure(large.events)} events a second: VMs are looked at singly until Azure says that few reads are left,",
-        "and the rest is left to sweeps.",
+        f"Of all reads, a subscription has {figure(given.ARM_READS.value)} a second. An instance looks at",
+        f"{LOOKS} VMs of it singly at once and at {figure(LOOKS_A_SECOND)} a second, and at none while Azure says that",
+        f"fewer than {RESERVE} reads are left. In a burst a subscription of {figure(fleet.mean)} VMs has",
+        f"{figure(mean.events)} events a second, {_seen_to(fleet, fleet.mean)}; the largest one has",
+        f"{figure(large.events)}, {_seen_to(fleet, fleet.largest)}. Sweeps that events ask for begin",
+        f"{figure(SPACING.total_seconds())} s apart, or as far as their pages are at {figure(PAGES_A_SECOND)} a",
+        f"second, or {figure(LAPS)} times as far as the latest took, whichever is most.",
     )
     yield paragraph(
         "By default all subscriptions are swept at the full hour, too, when bursts come. Have it at another time where",
         "there are many, such as `STOPGAP_SWEEP_SCHEDULE=0 7,22,37,52 * * * *`.",
     )
+
+
+def _seen_to(fleet: Fleet, vms: int) -> str:
+    """What becomes of the events of a burst among so many VMs of a subscription."""
+    if asks_for_sweeps(fleet, vms):
+        return "of which sweeps see to what is more than the reads allow"
+    return "which are all looked at singly"
 
 
 def _peaks(fleet: Fleet) -> Iterator[str]:
@@ -195,7 +222,8 @@ def _month(fleet: Fleet) -> Iterator[str]:
         "second. The line for its time supposes that events come by chance and share instances; if no two ever shared",
         f"a second, it would be {figure(worst_time(a_month))} USD. Instances of 512 MB cost a quarter, and are slower.",
         "Free grants are left out, and so is the platform's own use of storage. Table Storage is taken to bill each",
-        "row of a transaction.",
+        "row of a transaction. Of the sweeps that events ask for, those of the largest subscription are counted, and",
+        "those of all others if one of the mean size would ask for any.",
     )
     yield paragraph(
         "The logs keep a row for every request (`excludedTypes` in [host.json](../host.json)), and a sample of all",

@@ -54,11 +54,14 @@ def full(now: datetime) -> Budget:
 
 
 def drawn(budget: Budget, now: datetime) -> tuple[Budget, bool]:
-    """Draw one look; whether there was one. By a clock that goes back nothing is gained or lost.
+    """Draw one look; whether there was one. By a clock that goes back a little nothing is gained or lost.
 
     What is drawn in vain counts as well: while events come faster than looks come back, a sweep sees to all of them,
     rather than to some while others are looked at.
     """
+    if budget.at > now + LONGEST_BLOCK or (budget.blocked_until or now) > now + LONGEST_BLOCK:
+        # By a clock that was far ahead: until it is that time, nothing would come back.
+        budget = replace(budget, at=min(budget.at, now), blocked_until=None)
     elapsed = max((now - budget.at).total_seconds(), 0.0)
     tokens = min(budget.tokens + elapsed * LOOKS_A_SECOND, float(LOOKS))
     budget = replace(budget, tokens=tokens, at=max(now, budget.at))

@@ -34,7 +34,7 @@ class Sighted:
 
     seen: tuple[Observation, ...]
     unclear: tuple[VmId, ...] = ()
-    """Those to be looked at singly: without a power state, or shown by one of the two lists only."""
+    """Those to be looked at singly: without a power state, in one of the two lists only, or another VM in each."""
     faults: tuple[str, ...] = ()
     """What could not be read, each in words: it is not covered."""
 
@@ -65,7 +65,7 @@ class Join:
 
     def __init__(self, subscription: str) -> None:
         self._subscription = subscription
-        self._states: dict[VmId, tuple[object, datetime]] = {}
+        self._states: dict[VmId, tuple[object, str | None, datetime]] = {}
         self._seen: set[VmId] = set()
         self._sets: set[ScaleSetId] = set()
         self._ids: dict[str, VmId | None] = {}
@@ -83,11 +83,15 @@ class Join:
             if vm:
                 properties = row.get("properties")
                 view = properties.get("instanceView") if isinstance(properties, dict) else None
-                self._states[vm] = (view, asked_at)
+                self._states[vm] = (view, _uid(properties), asked_at)
         return tuple(faults)
 
     def models(self, rows: list[Mapping[str, object]]) -> Sighted:
-        """What a page of models, together with the rows of state, shows. Of a VM that comes twice the first holds."""
+        """What a page of models, together with the rows of state, shows. Of a VM that comes twice the first holds.
+
+        Rows that tell different ids of Azure's are of two VMs: one was deleted between the lists, the other made under
+        its name. The state of the one says nothing of the other.
+        """
         seen, unclear, faults = list[Observation](), list[VmId](), list[str]()
         for row in rows:
             vm = self._new(row, faults)
@@ -97,7 +101,11 @@ class Join:
             if state is None:
                 unclear.append(vm)
                 continue
-            view, asked_at = state
+            view, uid, asked_at = state
+            now_uid = _uid(row.get("properties"))
+            if uid and now_uid and uid != now_uid:
+                unclear.append(vm)
+                continue
             _sight(vm, row, asked_at, seen, unclear, faults, view=view)
         return Sighted(tuple(seen), tuple(unclear), tuple(faults))
 
@@ -205,3 +213,9 @@ def fingerprint_of(record: Record) -> str:
 def fingerprint_of_policy(policy: Policy) -> str:
     """Of all that the operator wants of VMs."""
     return blake2b(msgspec.json.encode(policy), digest_size=12).hexdigest()
+
+
+def _uid(properties: object) -> str | None:
+    """Azure's own id of the VM that a row is of, to be compared; None where the row tells none."""
+    uid = properties.get("vmId") if isinstance(properties, dict) else None
+    return uid.lower() if isinstance(uid, str) and uid else None

@@ -2,13 +2,15 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from shared.domain.ids import VmId
 from shared.domain.malformed import Malformed, shown
 from shared.domain.states import NO_SUCH_VM, Reading, read_statuses
 
 _NOTHING: Mapping[object, object] = {}
+CLOCKS_DIFFER = timedelta(minutes=1)
+"""By how much the clocks of two instances may differ without a word."""
 
 
 @dataclass(frozen=True, slots=True)

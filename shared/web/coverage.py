@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 
 from shared.domain.malformed import Malformed
+from shared.domain.observations import CLOCKS_DIFFER
 from shared.domain.schedule import parse_schedule
 from shared.domain.states import PowerState
 from shared.domain.views import time_view
@@ -54,7 +55,9 @@ def remarks(
     due_at = _second_to_last(schedule, now)
     missing = due_at is None or since <= due_at
     found = [
-        line for each in subscriptions if (line := _remark(each, swept.get(each), due_at, missing=missing))
+        line
+        for each in subscriptions
+        if (line := _remark(each, swept.get(each), due_at, missing=missing, now=now))
     ]
     more = len(found) - REMARKS
     return found[:REMARKS] + ([f"and {more} subscriptions more are not covered"] if more > 0 else [])
@@ -101,7 +104,7 @@ def _second_to_last(schedule: str, now: datetime) -> datetime | None:
 
 
 def _remark(
-    subscription: str, swept: Coverage | None, due_at: datetime | None, *, missing: bool
+    subscription: str, swept: Coverage | None, due_at: datetime | None, *, missing: bool, now: datetime
 ) -> str | None:
     """What of one subscription is not covered; None: nothing is known to be.
 
@@ -110,12 +113,16 @@ def _remark(
         swept: What its latest sweep came to.
         due_at: When sweeps were last but once to begin.
         missing: Whether one of which nothing is known is late by now.
+        now: The time.
     """
     if swept is None:
         return f"{subscription}: not swept yet, so only VMs that events named are known" if missing else None
     why = f": {swept.faults[0]}" if swept.faults else ""
     if swept.covered_at is None:
         return f"{subscription}: no sweep was complete yet{why}"
+    if swept.covered_at > now + CLOCKS_DIFFER:
+        at = time_view(swept.covered_at)
+        return f"{subscription}: no sweep was complete since {at}, which is still to come: a clock was ahead{why}"
     if due_at and swept.covered_at < due_at:
         return f"{subscription}: no sweep was complete since {time_view(swept.covered_at)}{why}"
     if swept.fault_count:

@@ -900,3 +900,23 @@ async def test_a_vm_that_went_meanwhile_is_gone_when_it_is_looked_at(
     assert set(found.seen) == {web(0), web(2)}
     assert found.unclear == [web(1)]
     assert isinstance(await vms.look(web(1)), Gone)
+
+
+async def test_a_vm_that_was_made_again_meanwhile_has_not_the_state_of_the_one_before(
+    azure: SimulatedAzure, vms: ComputeVms
+) -> None:
+    ids = [azure.add_vm(SUB, "rg-shop", f"web-{number}", state="stopped") for number in range(3)]
+
+    def make_again(moment: RequestMoment) -> None:
+        if moment.when == "before" and moment.operation == "listAll":
+            azure.compute.remove(azure.vm(ids[1]))
+            azure.add_vm(SUB, "rg-shop", "web-1", state="running")
+
+    azure.interpose(make_again)
+    found = await whole(vms)
+
+    assert found.powers() == {"web-0": "stopped", "web-2": "stopped"}
+    assert (found.unclear, found.faults) == ([web(1)], [])
+    look = await vms.look(web(1))
+    assert isinstance(look, Observation)
+    assert look.reading.power_state is PowerState.RUNNING

@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 
-from function_app import app
 from local.azure.price_list import list_price
 from local.doctor import command as doctor
 from local.doctor.checks import CHECKS, SUBSCRIPTION_CHECKS
@@ -18,6 +17,7 @@ from shared.domain.safety import RULES, Scope
 from shared.domain.views import NOTICE_TYPES
 from shared.settings import STORAGE, VARIABLES, Settings
 from shared.watch import Outcome
+from tests.registered import FUNCTIONS
 
 ROOT = Path(__file__).parents[2]
 PAGES = [
@@ -85,7 +85,7 @@ def test_every_notice_is_documented() -> None:
 
 def test_every_route_is_documented() -> None:
     documented = re.findall(r"^\| `([A-Z]+) /api/([^`?]+)[^`]*`", text("README.md"), re.MULTILINE)
-    triggers: list[Any] = [function.get_trigger() for function in app.get_functions()]
+    triggers: list[Any] = [function.get_trigger() for function in FUNCTIONS.values()]
     routes = [(trigger.methods, trigger.route) for trigger in triggers if hasattr(trigger, "route")]
     assert sorted(documented) == sorted(
         (method.value, route) for methods, route in routes for method in methods
@@ -104,6 +104,16 @@ def test_make_targets_exist(page: Path) -> None:
     targets = set(re.findall(r"^([a-z-]+):", text("Makefile"), re.MULTILINE))
     wanted = set(re.findall(r"(?:^|`)make ([a-z-]+)", page.read_text("utf-8"), re.MULTILINE))
     assert wanted <= targets
+
+
+def test_decisions_are_numbered_one_after_the_other_and_listed() -> None:
+    pages = sorted((ROOT / "docs" / "decisions").glob("0*.md"))
+    titles = [page.read_text("utf-8").partition("\n")[0].removeprefix("# ") for page in pages]
+    assert [page.name[:4] for page in pages] == [f"{number:04}" for number in range(1, len(pages) + 1)]
+    listed = re.findall(r"^(\d+)\. \[(.+)\]\((.+)\)$", text("docs/decisions/README.md"), re.MULTILINE)
+    assert [(f"{number}. {title}", page) for number, title, page in listed] == [
+        (title, page.name) for title, page in zip(titles, pages, strict=True)
+    ]
 
 
 def test_every_module_of_the_function_app_is_on_the_architecture_page() -> None:

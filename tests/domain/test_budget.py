@@ -83,6 +83,13 @@ def test_azure_is_left_alone_for_as_long_as_it_asks_within_reason() -> None:
     assert blocked(resting, NOON, 5 * SECOND) == resting, "the longer wish holds"
 
 
+def test_a_clock_that_was_far_ahead_holds_up_no_looks() -> None:
+    ahead = NOON + timedelta(days=30)
+    spent, _ = draw_all(full(ahead), ahead)
+    spent, _ = drawn(blocked(spent, ahead, timedelta(minutes=20)), NOON)
+    assert drawn(spent, NOON + LOOKS / LOOKS_A_SECOND * SECOND)[1]
+
+
 @given(
     st.lists(st.floats(0, 60).map(lambda number: number * SECOND), min_size=2, max_size=50),
     st.floats(30, 900).map(lambda number: number * SECOND),

@@ -130,6 +130,35 @@ class TestJoin:
         assert seen.reading.power_state == PowerState(powers[order[-1]])
         assert seen.observed_at == minutes(3 // size)
 
+    @pytest.mark.parametrize(
+        ("in_states", "in_models", "one"),
+        [
+            ("uid-1", "uid-1", True),
+            ("UID-1", "uid-1", True),
+            ("uid-1", "uid-2", False),
+            (None, "uid-2", True),
+            ("uid-1", None, True),
+            (None, None, True),
+            ("", "uid-2", True),
+            (7, "uid-2", True),
+        ],
+    )
+    def test_a_vm_made_again_under_its_name_between_the_lists_is_to_be_looked_at_singly(
+        self, in_states: object, in_models: object, *, one: bool
+    ) -> None:
+        vm_id, other = (f"{GROUP}/virtualMachines/web-{number}" for number in (1, 2))
+        state = view("stopped")
+        if in_states is not None:
+            state["properties"]["vmId"] = in_states
+        model: Json = {"properties": {} if in_models is None else {"vmId": in_models}}
+
+        found = joined([{"id": vm_id, **state}, {"id": other, **view("running")}], [{"id": vm_id, **model}])
+
+        vm = VmId.of(SUB, "rg-shop", "web-1")
+        assert [seen.vm for seen in found.seen] == ([vm] if one else [])
+        assert found.unclear == (() if one else (vm,)) + (VmId.of(SUB, "rg-shop", "web-2"),)
+        assert found.faults == (), "it is not a fault"
+
     @given(st.lists(json_values, max_size=4), st.lists(json_values, max_size=4), json_values)
     def test_any_json_is_read_or_told(self, states: list[Any], models: list[Any], value: object) -> None:
         vm_id = f"{GROUP}/virtualMachines/web-1"

@@ -289,7 +289,7 @@ async def test_a_message_that_cannot_be_read_is_given_up_and_health_says_so(arme
 
     health = await eventually(given_up)
     assert (health["status"], health["problems"]) == ("ok", [])
-    assert health["poison"] == {"looks-poison": 0, "deallocations-poison": 1}
+    assert health["poison"] == {"looks-poison": 0, "deallocations-poison": 1, "sweeps-poison": 0}
     assert "deallocations-poison holds about 1" in health["remarks"]
 
 

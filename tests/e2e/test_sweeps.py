@@ -152,7 +152,13 @@ async def test_the_summary_counts_what_is_known(app: App, azure: SimulatedAzure)
         LOCKED,
         NOWHERE,
     ]
-    assert (locked["vms"], locked["sweep"]["complete"]) == (0, False)
+    for refused, fault in ((locked, "HTTP 403"), (nowhere, "HTTP 404 SubscriptionNotFound")):
+        assert (refused["vms"], refused["sweep"]["complete"], refused["sweep"]["covered_at"]) == (
+            0,
+            False,
+            None,
+        )
+        assert fault in refused["sweep"]["faults"][0]
     assert swept["vms"] == body["vms"] == len(azure.vms)
     assert body["flagged"] >= 4
     assert body["power_states"]["stopped"] >= body["flagged"]

@@ -2,14 +2,19 @@
 
 import json
 import random
+import sys
+from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 
+import aiohttp
 import pytest
 
-from local.azure.faults import Fault
+from local.azure.faults import Fault, FaultKind
 from local.azure.server import SimulatedAzure
 from local.azure.settings import DEFAULT_SUBSCRIPTION
-from tests.e2e.town import App, as_delivered, power_off_event, sample
+from local.host.process import HostProcess
+from tests.e2e.town import App, as_delivered, power_off_event, sample, settings_for
+from tests.eventually import eventually
 
 SAMPLES = [
     "eventgrid-subscription-ResourceWriteSuccess.eventgridschema.json",
@@ -21,15 +26,38 @@ SAMPLES = [
 ]
 
 
-def put(azure: SimulatedAzure, name: str, *, state: str = "deallocated", group: str = "rg-web") -> str:
-    return azure.add_vm(DEFAULT_SUBSCRIPTION, group, name, state=state)
+OWN = {
+    name: f"00000000-0000-4000-8000-00000000000{number}"
+    for number, name in enumerate(["running", "deallocated", "powered-off", "failing", "throttled"], 2)
+}
+"""Subscriptions of one test each: what may be asked of ARM counts by subscription, and these ask for much."""
+
+
+@pytest.fixture(scope="module")
+async def app(storage: str, azure: SimulatedAzure) -> AsyncIterator[App]:
+    """The function app, with a grace of two seconds and no sweep but those that events ask for."""
+    subscriptions = ",".join([DEFAULT_SUBSCRIPTION, *OWN.values()])
+    settings = settings_for(storage, azure) | {"STOPGAP_SUBSCRIPTIONS": subscriptions}
+    async with HostProcess(settings) as host, aiohttp.ClientSession(host.url) as http:
+        yield App(host, http)
+
+
+def put(
+    azure: SimulatedAzure,
+    name: str,
+    *,
+    state: str = "deallocated",
+    group: str = "rg-web",
+    subscription: str = DEFAULT_SUBSCRIPTION,
+) -> str:
+    return azure.add_vm(subscription, group, name, state=state)
 
 
 @pytest.mark.parametrize("state", ["running", "deallocated"])
 async def test_the_documented_events_lead_to_the_right_record_and_repetition_to_nothing(
     app: App, azure: SimulatedAzure, state: str
 ) -> None:
-    vm = put(azure, f"documented-{state}", state=state)
+    vm = put(azure, f"documented-{state}", state=state, subscription=OWN[state])
     events = [sample(name, vm) for name in SAMPLES]
     for event in events:
         assert await app.post(as_delivered(event)) == (202, "")
@@ -46,7 +74,7 @@ async def test_the_documented_events_lead_to_the_right_record_and_repetition_to_
 async def test_a_documented_power_off_ten_times_in_any_order_is_one_flag_and_one_notice(
     app: App, azure: SimulatedAzure
 ) -> None:
-    vm = put(azure, "powered-off", state="stopped")
+    vm = put(azure, "powered-off", state="stopped", subscription=OWN["powered-off"])
     events = [power_off_event(vm), *(sample(name, vm) for name in SAMPLES)] * 10
     random.Random(8).shuffle(events)  # noqa: S311 - a shuffle to be repeated
     for event in events:
@@ -219,15 +247,54 @@ async def test_a_view_of_another_shape_fails_by_name(app: App, azure: SimulatedA
     assert await app.vm(vm) == {}
 
 
-@pytest.mark.parametrize("kind", ["429", "500", "403"])
+@pytest.mark.parametrize("kind", ["500", "503", "403"])
 async def test_a_failure_of_ours_is_event_grids_to_deliver_again(
-    app: App, azure: SimulatedAzure, kind: str
+    app: App, azure: SimulatedAzure, kind: FaultKind
 ) -> None:
-    vm = put(azure, f"failing-{kind}", state="stopped")
-    azure.inject(Fault(kind=kind, times=3, path=f".*failing-{kind}.*", retry_after=1200))  # type: ignore[arg-type]
+    vm = put(azure, f"failing-{kind}", state="stopped", subscription=OWN["failing"])
+    azure.inject(Fault(kind=kind, times=3, path=f".*failing-{kind}.*", retry_after=1200))
     status, text = await app.post([power_off_event(vm)])
     assert status == 500
     assert kind in text
     azure.arm.faults.in_store.clear()
     assert await app.post([power_off_event(vm)]) == (202, "")
     assert (await app.vm(vm))["power_state"] == "stopped"
+
+
+async def test_an_event_that_azure_throttles_is_answered_and_seen_to_by_one_sweep(
+    app: App, azure: SimulatedAzure
+) -> None:
+    subscription = OWN["throttled"]
+    vm, other = (put(azure, name, state="running", subscription=subscription) for name in ("one", "other"))
+    for vm_id in (vm, other):
+        failed = power_off_event(vm_id, eventType="Microsoft.Resources.ResourceActionFailure")
+        assert await app.post([failed]) == (202, "")
+    azure.inject(
+        Fault(kind="429", times=sys.maxsize, path=f".*{subscription}/resourceGroups/.*", retry_after=1200)
+    )
+    await azure.power_off(vm)
+    await azure.power_off(other)
+    asked, before = len(azure.requests), await app.counts()
+    at = datetime.now(UTC)
+    for vm_id in (vm, other, vm):
+        assert await app.post([power_off_event(vm_id, at=at)]) == (202, ""), "Event Grid has its answer"
+    assert [request.status for request in azure.requests[asked:]] == [429], "and Azure was left alone then"
+    counts = await app.counts()
+    assert counts["left_to_a_sweep"] - before.get("left_to_a_sweep", 0) == 3
+    assert (await app.vm(vm))["power_state"] == "running"
+
+    for vm_id in (vm, other):
+        found = await app.seen(vm_id, "stopped")
+        assert (found["since_source"], datetime.fromisoformat(found["since"])) == ("event", at)
+        assert found["cause"]["operation"] == "Microsoft.Compute/virtualMachines/powerOff/action"
+        assert len(found["transitions"]) == 2
+
+    async def swept() -> bool:
+        return (await app.counts()).get("swept", 0) > before.get("swept", 0)
+
+    await eventually(swept)
+    lists = [
+        request.operation for request in azure.requests[asked:] if f"{subscription}/providers" in request.path
+    ]
+    assert lists == ["listStatus", "listAll", "scaleSet.listAll"], "of one sweep, however many events asked"
+    azure.arm.faults.in_store.clear()

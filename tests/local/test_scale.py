@@ -13,6 +13,7 @@ from local.scale import command
 from local.scale import inputs as given
 from local.scale.inputs import ASSUMED, Fleet, Given
 from local.scale.model import (
+    asks_for_sweeps,
     burst,
     changes_a_day,
     costs,
@@ -26,6 +27,7 @@ from local.scale.model import (
 )
 from local.scale.page import COMMAND, figure, page
 from shared.adapters import tables
+from shared.domain.budget import PAGES_A_SECOND
 from shared.domain.policy import Mode, Policy
 from tests.stories.world import WEB, World
 
@@ -37,8 +39,26 @@ def test_a_sweep_is_two_lists_page_by_page_and_the_scale_sets() -> None:
     assert found.calls == 40 + 40 + 1 + 4
     assert found.queries == 2
     assert found.seconds == pytest.approx(85 * 0.5 + 2 * 0.01 + 2_000 * 0.00006)
-    assert found.least_period == pytest.approx(85 / 5)
     assert sweep(2_001, scale_sets=0).calls == 41 + 41 + 1
+
+
+def test_sweeps_that_events_ask_for_keep_to_their_distance() -> None:
+    # 6.5 s and 13 pages are less than 30 s; of the others, one and a half times their 42.64 and 1,006 s is most.
+    assert [sweep(vms, 4).apart for vms in (200, 2_000)] == pytest.approx([30, 63.96])
+    assert sweep(2_000, 4).seen_within(FLEET) == pytest.approx(63.96 + 42.64)
+    large = sweep(50_000, 4)
+    assert large.apart > 900
+    assert large.seen_within(FLEET) == pytest.approx(900 + large.seconds), "the schedule's comes first"
+    assert sweep(89_000, 4).ends
+    assert not sweep(91_000, 4).ends
+    assert not asks_for_sweeps(FLEET, 5_000)
+    assert asks_for_sweeps(FLEET, 5_100)
+
+
+def test_however_large_a_fleet_its_sweeps_leave_most_of_the_lists_to_the_schedule() -> None:
+    for vms in (200, 2_000, 20_000, 89_000):
+        one = sweep(vms, 4)
+        assert one.calls * 60 / one.apart <= PAGES_A_SECOND * 60 <= given.LISTS.value / 2
 
 
 def test_a_burst_is_the_office_s_share_within_its_minutes() -> None:
@@ -79,7 +99,12 @@ def test_a_month() -> None:
     days, in_bursts = FLEET.month_days, 1_000_000 * 0.3 * 2 * 22
     assert found.changes == pytest.approx(in_bursts + 50_000 * days)
     assert found.events == pytest.approx(4 * found.changes)
-    assert found.sweeps == pytest.approx(500 * (days * 96 + 2 * 22 * 20))
+    # 44 bursts of ten minutes; only the largest subscription asks for sweeps, one every 606 s.
+    assert found.sweeps == pytest.approx(500 * days * 96 + 44 * 600 / sweep(20_000, 4).apart)
+    louder = month(replace(FLEET, subscriptions=100))
+    assert louder.sweeps == pytest.approx(100 * (days * 96 + 44 * 600 / sweep(10_000, 4).apart))
+    quiet = month(replace(FLEET, office=0))
+    assert quiet.sweeps == pytest.approx(500 * days * 96)
     a_day = found.changes / days
     assert a_day == pytest.approx(changes_a_day(FLEET))
     kept = kept_days(FLEET)

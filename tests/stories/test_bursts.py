@@ -1,5 +1,6 @@
 """Thousands of events at once: Azure is asked within its budget, and nothing is lost."""
 
+import asyncio
 import random
 from datetime import timedelta
 
@@ -138,6 +139,27 @@ async def test_events_on_many_instances_ask_for_one_sweep() -> None:
     for instance in instances:
         await instance.ask_sweep(SUBSCRIPTION)
         await instance.ask_sweep(SUBSCRIPTION)
+    assert len(world.sweeps.due(NOON + timedelta(hours=1))) == 1
+
+
+async def test_a_sweep_that_could_not_be_asked_for_is_asked_for_by_the_next_event(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    world = World()
+    world.put("running")
+    await world.watch.observe(WEB)
+    world.vms.vms[WEB] = Throttled("ARM: 429")
+
+    async def fail(*_: object) -> None:
+        await asyncio.sleep(0)
+        raise Unavailable("queue sweeps: no answer")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(world.sweeps, "put", fail)
+        with pytest.raises(Unavailable):
+            await world.tell()
+    assert await world.tell() is Outcome.LEFT_TO_A_SWEEP, "as Event Grid delivers it again"
+    assert await world.tell() is Outcome.LEFT_TO_A_SWEEP
     assert len(world.sweeps.due(NOON + timedelta(hours=1))) == 1
 
 

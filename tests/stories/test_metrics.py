@@ -4,6 +4,7 @@ from datetime import timedelta
 
 import pytest
 
+from shared.domain.budget import LOOKS
 from shared.domain.ids import VmId
 from shared.domain.noticing import MOST_SENDS
 from shared.domain.policy import Mode, Policy
@@ -76,7 +77,7 @@ async def test_a_cause_that_comes_later_is_no_second_transition() -> None:
 
 async def test_the_lag_of_what_is_left_to_a_sweep_ends_with_the_sweep() -> None:
     world = World()
-    vms = [VmId.of(SUBSCRIPTION, "rg-shop", f"vm-{number}") for number in range(70)]
+    vms = [VmId.of(SUBSCRIPTION, "rg-shop", f"vm-{number}") for number in range(LOOKS + 10)]
     for vm in vms:
         world.put("running", vm=vm)
         await world.watch.observe(vm)

@@ -84,6 +84,14 @@ def test_what_is_not_covered_is_said_with_its_cause() -> None:
     ]
 
 
+def test_one_of_a_time_that_is_to_come_counts_for_none() -> None:
+    assert told(swept(NOW + MINUTE)) == [], "the clocks of instances differ a little"
+    found = told(swept(NOW + 2 * MINUTE))
+    assert found == [
+        f"{ONE}: no sweep was complete since 2026-11-21T12:18:00Z, which is still to come: a clock was ahead"
+    ]
+
+
 def test_a_first_sweep_is_missing_once_it_was_due_twice() -> None:
     assert told(None, since=NOW - 15 * MINUTE) == []
     assert told(None, since=NOW - 17 * MINUTE)

@@ -10,7 +10,7 @@ from local.azure.server import SimulatedAzure
 from local.doctor import arm
 from local.doctor.findings import Verdict
 from local.doctor.permissions import Grant, beyond, missing, needed, read_grants
-from shared.adapters.compute import DEALLOCATE, DEALLOCATE_INSTANCE, READ, READ_INSTANCE
+from shared.adapters.compute import DEALLOCATE, DEALLOCATE_INSTANCE, READ, READ_INSTANCE, READ_SETS
 from shared.domain.malformed import Malformed
 from tests.contracts.canned import Answer, Canned, break_off, drop, hang, said
 from tests.local.doctor.conftest import SUB, Environment, Examine, told
@@ -69,8 +69,8 @@ class TestRules:
         assert beyond([Grant(tuple(actions), tuple(not_actions))], needed(deallocate=False)) == more
 
     def test_deallocating_is_needed_only_where_it_is_allowed(self) -> None:
-        assert needed(deallocate=False) == (READ, READ_INSTANCE)
-        assert needed(deallocate=True) == (READ, READ_INSTANCE, DEALLOCATE, DEALLOCATE_INSTANCE)
+        assert needed(deallocate=False) == (READ, READ_INSTANCE, READ_SETS)
+        assert needed(deallocate=True) == (READ, READ_INSTANCE, READ_SETS, DEALLOCATE, DEALLOCATE_INSTANCE)
 
     def test_what_is_not_there_grants_nothing(self) -> None:
         assert read_grants([{}, {"actions": None, "notActions": None}]) == [Grant(()), Grant(())]
@@ -96,12 +96,12 @@ class TestLooks:
         azure.permit([READ])
         finding, whose = await look("permissions", STOPGAP_ALLOW_DEALLOCATE="true")
         assert told([finding, whose]) == [
-            ("wrong", f"missing: {READ_INSTANCE}, {DEALLOCATE}, {DEALLOCATE_INSTANCE}"),
+            ("wrong", f"missing: {READ_INSTANCE}, {READ_SETS}, {DEALLOCATE}, {DEALLOCATE_INSTANCE}"),
             WHOSE,
         ]
         assert finding.mend
         assert (
-            f'"Actions": ["{READ}", "{READ_INSTANCE}", "{DEALLOCATE}", "{DEALLOCATE_INSTANCE}"]'
+            f'"Actions": ["{READ}", "{READ_INSTANCE}", "{READ_SETS}", "{DEALLOCATE}", "{DEALLOCATE_INSTANCE}"]'
             in finding.mend
         )
         assert f'--role "Stopgap deallocate" --scope /subscriptions/{SUB}' in finding.mend
@@ -200,7 +200,10 @@ class TestOddAnswers:
         def page(action: str, link: str = "") -> Answer:
             return said(200, f'{{"value": [{{"actions": ["{action}"]}}], "nextLink": "{link}"}}')
 
-        by_path = {"permissions": page(READ, f"{canned.url}/more?token=1"), "more": page(READ_INSTANCE)}
+        by_path = {
+            "permissions": page(READ, f"{canned.url}/more?token=1"),
+            "more": page(f'{READ_INSTANCE}", "{READ_SETS}'),
+        }
 
         async def answer(request: web.Request) -> web.StreamResponse:
             return await by_path.get(request.path.rpartition("/")[2], said(200, '{"value": []}'))(request)

@@ -16,7 +16,7 @@ from local.doctor.findings import Verdict
 from local.doctor.poison import READERS
 from local.doctor.storage import QUEUES
 from local.parts import ROOT
-from shared.adapters.queues import DEALLOCATIONS, LOOKS, open_deallocations, open_looks
+from shared.adapters.queues import DEALLOCATIONS, LOOKS, open_deallocations, open_looks, open_sweeps
 from shared.adapters.tables import TABLE, TableLedger, open_ledger
 from shared.domain.actions import Deallocation, Stage
 from shared.domain.records import Notice, NoticeKind, Record, Settled
@@ -49,7 +49,8 @@ async def ledger(account: str) -> TableLedger:
 
 
 async def make_queues(account: str) -> None:
-    for queue in (open_looks(account, None, NOBODY), open_deallocations(account, None, NOBODY)):
+    for made in (open_looks, open_deallocations, open_sweeps):
+        queue = made(account, None, NOBODY)
         await queue.check()
         await queue.close()
 
@@ -72,6 +73,7 @@ class TestStorage:
             ("ok", "table ledger can be read"),
             ("ok", "queue looks can be read; about 2 wait, due or for later"),
             ("ok", "queue deallocations can be read; about 0 wait, due or for later"),
+            ("ok", "queue sweeps can be read; about 0 wait, due or for later"),
         ]
 
     async def test_what_is_not_there_is_told_and_not_made(
@@ -82,6 +84,7 @@ class TestStorage:
             ("warning", "table ledger is not there"),
             ("warning", "queue looks is not there"),
             ("warning", "queue deallocations is not there"),
+            ("warning", "queue sweeps is not there"),
         ]
         assert all("makes it at its first use: curl" in (finding.mend or "") for finding in found)
         assert told(await look("ledger")) == [("not checked", "there is no ledger yet")]
