@@ -14,7 +14,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from textwrap import shorten
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import SplitResult, quote, urlsplit
 
 import msgspec
@@ -91,15 +91,21 @@ def next_page(endpoint: str, link: str) -> str:
     return quote(link, safe="%/:?#[]@!$&'()*+,;=", errors="replace")
 
 
-def read_json(response: AsyncHttpResponse, whose: str) -> object:
+def read_json(response: AsyncHttpResponse, whose: str, like: type | None = None) -> object:
     """The JSON of an answer that has been read. `Malformed` names whose answer it is that has none.
 
     Half a character (a surrogate alone), which JSON can name and no store can hold, becomes a question mark.
+
+    Args:
+        response: The answer.
+        whose: It is.
+        like: What is left out: whatever this type, made of `TypedDict`, does not name. An answer of another shape is
+            decoded whole.
     """
     content = response.content
     try:
-        return msgspec.json.decode(content)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return msgspec.json.decode(content, type=like or Any)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         # What only this one reads, it may read.
         pass
     try:

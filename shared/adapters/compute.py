@@ -19,10 +19,10 @@ from azure.mgmt.core.exceptions import ARMErrorFormat
 from azure.mgmt.core.policies import AsyncARMChallengeAuthenticationPolicy
 
 from shared import metrics
-from shared.domain.fleet import Join, Sighted, read_page
+from shared.domain.fleet import Join, Sighted, VmsJson, read_page
 from shared.domain.ids import ScaleSetId, VmId
 from shared.domain.malformed import Malformed, shown
-from shared.domain.observations import Gone, Observation, read_vm
+from shared.domain.observations import Gone, Observation, VmJson, read_vm
 from shared.exchange import USER_AGENT, exchange, next_page, port_error, read_json
 from shared.ports import Busy, Clock, PortError, Refused
 from shared.settings import PUBLIC_ARM
@@ -136,7 +136,9 @@ class ComputeVms:
         async for rows, _ in self._pages(vms, READ, {}):
             yield join.models(rows)
         yield Sighted((), unclear=join.rest())
-        async for rows, _ in self._pages(f"/subscriptions/{subscription}/providers/{_SETS}", READ_SETS, {}):
+        async for rows, _ in self._pages(
+            f"/subscriptions/{subscription}/providers/{_SETS}", READ_SETS, {}, None
+        ):
             sets = join.sets(rows)
             yield Sighted((), faults=sets.faults)
             for scale_set in sets.uniform:
@@ -155,7 +157,7 @@ class ComputeVms:
                 raise
 
     async def _pages(
-        self, path: str, action: str, query: Mapping[str, str]
+        self, path: str, action: str, query: Mapping[str, str], like: type | None = VmsJson
     ) -> AsyncIterator[tuple[list[Mapping[str, object]], "datetime"]]:
         """The rows of a list, page by page, and when each was asked for.
 
@@ -165,6 +167,7 @@ class ComputeVms:
             path: Of the list.
             action: The permission that it takes.
             query: What is asked besides.
+            like: What is read of a page.
         """
         subscription = path.split("/")[2]
         url = f"{self._endpoint}{quote(path)}?{urlencode({**query, 'api-version': API_VERSION}, safe='$')}"
@@ -179,7 +182,7 @@ class ComputeVms:
                 raise _list_fault(path, action, error) from error
             self._hear(subscription, response)
             with _told_of(path):
-                page = read_page(read_json(response, "ARM"))
+                page = read_page(read_json(response, "ARM", like))
             yield page.rows, asked_at
             if page.next is None:
                 return
@@ -361,7 +364,7 @@ def _not_deallocated(vm: VmId, error: AzureError | TimeoutError) -> PortError:
 
 
 def _vm_body(response: AsyncHttpResponse) -> object:
-    body = read_json(response, "ARM")
+    body = read_json(response, "ARM", VmJson)
     # Read as a VM, an object of another kind would be one without a power state: unknown, not wrong.
     if not isinstance(body, dict) or "properties" not in body:
         raise Malformed(f"ARM's answer: expected a VM with its `properties`, got {shown(body)}")

@@ -8,12 +8,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from hashlib import blake2b
+from typing import Any, TypedDict
 
 import msgspec
 
 from shared.domain.ids import ScaleSetId, VmId, parse_scale_set_id, parse_vm_id
 from shared.domain.malformed import Malformed, shown
-from shared.domain.observations import Model, Observation, read_vm
+from shared.domain.observations import Model, Observation, VmJson, read_vm
 from shared.domain.policy import Policy, our_tags
 from shared.domain.records import Record
 from shared.domain.states import PowerState, Reading
@@ -49,6 +50,13 @@ class Sets:
     """What could not be read, each in words."""
 
 
+class VmsJson(TypedDict, total=False):
+    """What is read of a page of VMs: see `VmJson`."""
+
+    value: list[VmJson]
+    nextLink: Any
+
+
 def read_page(body: object) -> Rows:
     """A page of a list; `Malformed` when it is none. A page that cannot be read is never an empty one."""
     rows = body.get("value") if isinstance(body, dict) else None
@@ -68,7 +76,8 @@ class Join:
         self._states: dict[VmId, tuple[object, str | None, datetime]] = {}
         self._seen: set[VmId] = set()
         self._sets: set[ScaleSetId] = set()
-        self._ids: dict[str, VmId | None] = {}
+        self._ids: dict[str, VmId] = {}
+        """As the lists spell them."""
 
     def add_states(self, rows: list[Mapping[str, object]], asked_at: datetime) -> tuple[str, ...]:
         """Keep rows of state; what cannot be read of them, in words. Of a VM that comes twice the later row holds.
@@ -103,7 +112,7 @@ class Join:
                 continue
             view, uid, asked_at = state
             now_uid = _uid(row.get("properties"))
-            if uid and now_uid and uid != now_uid:
+            if uid != now_uid and uid and now_uid and uid.lower() != now_uid.lower():
                 unclear.append(vm)
                 continue
             _sight(vm, row, asked_at, seen, unclear, faults, view=view)
@@ -143,21 +152,20 @@ class Join:
     def _new(self, row: object, faults: list[str]) -> VmId | None:
         """The VM that a row is about, if none before was about it."""
         vm = self._vm(row, faults)
-        if vm is None or vm in self._seen:
-            return None
-        self._seen.add(vm)
-        return vm
+        count = len(self._seen)
+        if vm:
+            self._seen.add(vm)
+        return vm if len(self._seen) > count else None
 
     def _vm(self, row: object, faults: list[str]) -> VmId | None:
-        return self._named(row, "a VM", self._parsed, faults)
-
-    def _parsed(self, text: object) -> VmId | None:
-        """Each VM is in both lists, and mostly in the same letters."""
+        text = row.get("id") if isinstance(row, dict) else None
         if not isinstance(text, str):
-            return parse_vm_id(text)
-        if text not in self._ids:
-            self._ids[text] = parse_vm_id(text)
-        return self._ids[text]
+            return self._named(row, "a VM", parse_vm_id, faults)
+        # Each VM is in both lists, and mostly in the same letters.
+        vm = self._ids.get(text) or self._named(row, "a VM", parse_vm_id, faults)
+        if vm:
+            self._ids[text] = vm
+        return vm
 
     def _named[Named: (VmId, ScaleSetId)](
         self, row: object, what: str, parse: Callable[[object], Named | None], faults: list[str]
@@ -216,6 +224,6 @@ def fingerprint_of_policy(policy: Policy) -> str:
 
 
 def _uid(properties: object) -> str | None:
-    """Azure's own id of the VM that a row is of, to be compared; None where the row tells none."""
+    """Azure's own id of the VM that a row is of, in any letter case; None where the row tells none."""
     uid = properties.get("vmId") if isinstance(properties, dict) else None
-    return uid.lower() if isinstance(uid, str) and uid else None
+    return uid if isinstance(uid, str) else None
