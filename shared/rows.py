@@ -11,6 +11,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any
 from urllib.parse import quote
 from uuid import uuid4
@@ -158,6 +159,7 @@ def _literal(value: str) -> str:
     return f"'{value.replace("'", "''")}'"
 
 
+@lru_cache(maxsize=1024)
 def _quoted(key: str) -> str:
     return quote(key.replace("'", "''"), safe="")
 

@@ -20,7 +20,7 @@ from shared.domain.observations import Observation
 from shared.domain.records import Record
 from shared.domain.states import PowerState
 from shared.ports import Coverage, Fleet, Known, Ledger, NotNow, Refused, Sweep, Throttled
-from shared.watch import LATER, SOON, Outcome, Watch
+from shared.watch import LATER, SOON, TOGETHER, Outcome, Watch
 
 log = logging.getLogger("stopgap.sweeps")
 
@@ -119,20 +119,23 @@ class Sweeps:
         known = await self.ledger.known(run.subscription)
         # By another policy, the same look may lead elsewhere.
         anew = run.judged_by != fingerprint_of_policy(self.watch.policy)
-        async for sighted in self.fleet.sight(run.subscription):
-            run.pages += 1
-            run.vms += len(sighted.seen) + len(sighted.unclear)
-            run.tell(sighted.faults)
-            news, before = list[Observation](), dict[VmId, Known | None]()
-            for seen in sighted.seen:
-                was = known.pop(seen.vm, None)
-                if self._is_news(was, seen, anew=anew):
-                    news.append(seen)
-                    before[seen.vm] = was
-            await run.take_in(news, before)
-            for vm in sighted.unclear:
-                known.pop(vm, None)
-            await run.look_singly(sighted.unclear)
+        try:
+            async for sighted in self.fleet.sight(run.subscription):
+                run.pages += 1
+                run.vms += len(sighted.seen) + len(sighted.unclear)
+                run.tell(sighted.faults)
+                for seen in sighted.seen:
+                    was = known.pop(seen.vm, None)
+                    if self._is_news(was, seen, anew=anew):
+                        run.news.append((seen, was))
+                if len(run.news) >= TOGETHER:
+                    await run.take_in()
+                for vm in sighted.unclear:
+                    known.pop(vm, None)
+                await run.look_singly(sighted.unclear)
+        finally:
+            # Whatever ended the lists: what they have shown is kept.
+            await run.take_in()
         # What no list showed is gone, if Azure says so of each; a list may have been read while it was being made.
         missing = [vm for vm, each in known.items() if not each.deleted or self._is_due(each)]
         await run.look_singly(missing)
@@ -167,6 +170,8 @@ class _Run:
     """Fingerprint of the policy by which all VMs were last judged."""
     covered_at: datetime | None
     """When the latest sweep began that was complete."""
+    news: list[tuple[Observation, Known | None]] = field(default_factory=list)
+    """What is new and not taken in yet, with what was known of each."""
     pages: int = 0
     vms: int = 0
     changed: int = 0
@@ -182,9 +187,10 @@ class _Run:
         self.fault_count += len(faults)
         self.faults += faults[: FAULTS_KEPT - len(self.faults)]
 
-    async def take_in(self, seen: Sequence[Observation], known: Mapping[VmId, Known | None]) -> None:
-        """Take in what is new."""
-        taken = await self.watch.take_in_all(seen, known)
+    async def take_in(self) -> None:
+        """Take in what is new so far."""
+        news, self.news = self.news, []
+        taken = await self.watch.take_in_all([seen for seen, _ in news], {seen.vm: was for seen, was in news})
         self.changed += taken.changed
         self._failed(taken.failures)
         self.tell([_unheeded(record) for record in taken.unheeded])

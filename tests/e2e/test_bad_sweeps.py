@@ -100,7 +100,7 @@ async def test_a_sweep_whose_machine_fails_is_run_again_and_ends_right(
         await ask(storage)
         await held.met.wait()
         seen = [vm for vm in vms if await app.vm(vm)]
-        assert len(seen) == 3, "those of the first page"
+        assert not seen, "they are saved together, many at a time"
         _, body = await app.get("/api/health")
         assert body["sweeps"][DEFAULT_SUBSCRIPTION] is None, "it has come to nothing yet"
         await app.host.kill()
@@ -110,7 +110,7 @@ async def test_a_sweep_whose_machine_fails_is_run_again_and_ends_right(
         body = await swept(app, began)
         sweep = body["sweeps"][DEFAULT_SUBSCRIPTION]
         assert (sweep["complete"], sweep["vms"], sweep["gone"], sweep["fault_count"]) == (True, 8, 0, 0)
-        assert sweep["changed"] == 5, "the others had been saved"
+        assert sweep["changed"] == 8
         assert body["remarks"] == []
         assert body["poison"]["sweeps-poison"] == 0
         _, summary = await app.get("/api/summary")
