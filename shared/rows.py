@@ -173,7 +173,8 @@ def _json(row: Row) -> bytes:
             told[f"{name}@odata.type"] = "Edm.DateTime"
         else:
             told[name] = value
-    return json.dumps(told).encode()
+    encoded = msgspec.json.encode(told)
+    return encoded if encoded.isascii() else json.dumps(told).encode()
 
 
 def _decoded[Value](answer: AsyncHttpResponse, of: type[Value]) -> Value:
