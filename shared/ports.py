@@ -13,9 +13,10 @@ Errors:
 """
 
 from collections.abc import AsyncIterator, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Protocol, runtime_checkable
+
+from msgspec import Struct
 
 from shared.domain.actions import Entry
 from shared.domain.fleet import Sighted
@@ -103,8 +104,7 @@ class Deallocator(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class Stored:
+class Stored(Struct, frozen=True):
     """A record as the ledger holds it."""
 
     record: Record
@@ -112,8 +112,7 @@ class Stored:
     """Opaque; a save is conditional on it."""
 
 
-@dataclass(frozen=True, slots=True)
-class Change:
+class Change(Struct, frozen=True):
     """What is written of one VM at once: all of it or nothing."""
 
     record: Record
@@ -122,8 +121,7 @@ class Change:
     entries: tuple[Entry, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Known:
+class Known(Struct, frozen=True):
     """What a sweep has to know of a record."""
 
     fingerprint: str
@@ -133,8 +131,7 @@ class Known:
     deleted: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Coverage:
+class Coverage(Struct, frozen=True):
     """What a sweep of a subscription came to."""
 
     subscription: str
@@ -159,8 +156,7 @@ class Coverage:
     """Pages of lists that it read."""
 
 
-@dataclass(frozen=True, slots=True)
-class Tally:
+class Tally(Struct, frozen=True):
     """How many VMs of a subscription are known, by what they are."""
 
     power_states: Mapping[PowerState, int]
@@ -169,8 +165,7 @@ class Tally:
     """Whether all of them were counted."""
 
 
-@dataclass(frozen=True, slots=True)
-class Query:
+class Query(Struct, frozen=True):
     """Which records to list."""
 
     subscriptions: tuple[str, ...]
@@ -185,8 +180,7 @@ class Query:
     """The `next` of the page before; None: from the beginning."""
 
 
-@dataclass(frozen=True, slots=True)
-class Page:
+class Page(Struct, frozen=True):
     """Some of the records that a query asks for, by id."""
 
     records: tuple[Record, ...]
@@ -194,8 +188,7 @@ class Page:
     """Where the next page begins; None: this was the last."""
 
 
-@dataclass(frozen=True, slots=True)
-class History:
+class History(Struct, frozen=True):
     """The life of one VM, latest first."""
 
     transitions: tuple[Transition, ...]
@@ -203,8 +196,7 @@ class History:
     entries: tuple[Entry, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Forgotten:
+class Forgotten(Struct, frozen=True):
     """What came of looking through a part of what a ledger holds."""
 
     seen: int
@@ -300,8 +292,7 @@ class Ledger(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class Look:
+class Look(Struct, frozen=True):
     """A look asked for at a time: what travels on the queue `looks`."""
 
     vm: VmId
@@ -311,8 +302,7 @@ class Look:
     """Whether to look whatever the record asks for: it was not the record that asked."""
 
 
-@dataclass(frozen=True, slots=True)
-class Attempt:
+class Attempt(Struct, frozen=True):
     """A deallocation whose turn has come: what travels on the queue `deallocations`."""
 
     vm: VmId
@@ -320,8 +310,7 @@ class Attempt:
     """With the VM, the name of the deallocation."""
 
 
-@dataclass(frozen=True, slots=True)
-class Sweep:
+class Sweep(Struct, frozen=True):
     """A sweep of a subscription that was asked for: what travels on the queue `sweeps`."""
 
     subscription: str
@@ -378,8 +367,7 @@ class Prices(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class Fetched:
+class Fetched(Struct, frozen=True):
     """What the price list said of an offer."""
 
     rates: Rates | None

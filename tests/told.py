@@ -1,7 +1,7 @@
 """A believable VM's life, and what is told of it: one telling of each kind of notice."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
+from copy import replace
 from datetime import datetime, timedelta
 
 from shared.domain.deallocation import begun

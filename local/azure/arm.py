@@ -8,7 +8,8 @@ on ARM's bucket, whatever comes of it, and every answer says what is left there.
 import re
 from collections import Counter
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from copy import replace
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from aiohttp import web

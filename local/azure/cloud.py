@@ -1,7 +1,7 @@
 """The simulated Azure without its front door: what can be done to it, and the truth about it."""
 
 from collections.abc import Collection, Mapping
-from dataclasses import replace
+from copy import replace
 from datetime import datetime, timedelta
 from typing import Any, Literal, Unpack
 

@@ -1,7 +1,8 @@
 """A VM and what is true of it, moment by moment. No I/O and no clock: time is an argument."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from copy import replace
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Literal, TypedDict

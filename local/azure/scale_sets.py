@@ -4,7 +4,8 @@ A Uniform scale set's instances are resources below it (`…/virtualMachineScale
 Flexible one's are ordinary VMs with a name of their own, whose model names the set.
 """
 
-from dataclasses import dataclass, replace
+from copy import replace
+from dataclasses import dataclass
 from typing import Literal, get_args
 
 from local.azure.callers import guid

@@ -1,7 +1,7 @@
 """What can be done to VMs and scale sets: in the portal, inside the guest, and by the platform."""
 
 from collections.abc import Collection, Mapping
-from dataclasses import replace
+from copy import replace
 from typing import Unpack
 
 from local.azure.annotations import ANNOTATIONS

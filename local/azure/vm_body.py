@@ -1,7 +1,7 @@
 """Reading the body of `PUT` and `PATCH` on a VM."""
 
 from collections.abc import Mapping
-from dataclasses import replace
+from copy import replace
 from typing import Any, Literal
 
 from local.azure.errors import bad_request

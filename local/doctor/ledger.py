@@ -1,7 +1,7 @@
 """The records: is everything that Stopgap wanted to tell told, and everything that it wanted to do done?"""
 
 from collections.abc import Sequence
-from dataclasses import replace
+from copy import replace
 
 from local.doctor.findings import Finding, failed, not_checked, ok, warning
 from local.doctor.installation import Installation

@@ -6,7 +6,7 @@ Each call lets other tasks run first, as a request would: who loses a race again
 import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
-from dataclasses import replace
+from copy import replace
 from datetime import datetime, timedelta
 from itertools import batched
 from typing import TYPE_CHECKING
@@ -344,7 +344,8 @@ class MemoryVms:
         await asyncio.sleep(0)
         if isinstance(seen, Exception):
             raise seen
-        return replace(seen, observed_at=observed_at)
+        now: Observation | Gone = replace(seen, observed_at=observed_at)  # type: ignore[assignment]  # of the same kind
+        return now
 
     async def sight(self, subscription: str) -> AsyncIterator[Sighted]:
         """All VMs of a subscription, page by page."""

@@ -1,16 +1,16 @@
 """What is asked for, and what came of it: deallocations, and the log of a VM's actions."""
 
-from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+
+from msgspec import Struct
 
 from shared.domain.ids import VmId
 from shared.domain.signals import Cause
 from shared.domain.states import PowerState
 
 
-@dataclass(frozen=True, slots=True)
-class Refusal:
+class Refusal(Struct, frozen=True):
     """Why a VM is not deallocated, as one row of the safety table says."""
 
     rule: str
@@ -45,8 +45,7 @@ class Stage(StrEnum):
         return self in {Stage.ASKED, Stage.BEGUN, Stage.ACCEPTED}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Deallocation:
+class Deallocation(Struct, frozen=True, kw_only=True):
     """The latest deallocation of a VM that was asked for."""
 
     seen_at: datetime
@@ -107,8 +106,7 @@ class What(StrEnum):
         return list(What).index(self)
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(Struct, frozen=True):
     """One line of the log of a VM's actions."""
 
     vm: VmId

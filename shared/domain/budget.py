@@ -6,8 +6,10 @@ given two fifths of that: when more VMs change at once, two lists show them all,
 are. As long as more is asked than there is, all of it is left to them.
 """
 
-from dataclasses import dataclass, replace
+from copy import replace
 from datetime import datetime, timedelta
+
+from msgspec import Struct
 
 LOOKS = 100
 """How many single looks at a subscription's VMs may be had at once."""
@@ -34,8 +36,7 @@ LONGEST_BLOCK = timedelta(hours=1)
 """Azure is asked again after this, for how long soever it wants to be left alone."""
 
 
-@dataclass(frozen=True, slots=True)
-class Budget:
+class Budget(Struct, frozen=True):
     """What is left for single looks at the VMs of one subscription, as one instance of the app knows it."""
 
     tokens: float

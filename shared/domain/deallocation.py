@@ -9,7 +9,7 @@ makes the attempt, nobody else before `try_at`; `answered` takes in what came of
 tell of it afterwards.
 """
 
-from dataclasses import replace
+from copy import replace
 from datetime import datetime, timedelta
 
 from shared.domain.actions import Deallocation, Refusal, Stage

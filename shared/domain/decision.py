@@ -15,8 +15,10 @@ Without a look, or with one that is older than the record, steps 1 to 3 only tak
 the record, not from the event: whatever a crash left undone, the next look does.
 """
 
-from dataclasses import dataclass, replace
+from copy import replace
 from datetime import datetime, timedelta
+
+from msgspec import Struct
 
 from shared.domain import reasons
 from shared.domain.actions import Deallocation, Entry, Refusal, Stage
@@ -47,22 +49,19 @@ LONGEST_RETRY = timedelta(minutes=10)
 """A VM that is not at rest is looked at after 15 s, then at twice the distance each time, up to 10 minutes."""
 
 
-@dataclass(frozen=True, slots=True)
-class LookAgain:
+class LookAgain(Struct, frozen=True):
     """Look at the VM again, not before this time."""
 
     at: datetime
 
 
-@dataclass(frozen=True, slots=True)
-class Send:
+class Send(Struct, frozen=True):
     """Send a notice, then record what came of it."""
 
     notice: Notice
 
 
-@dataclass(frozen=True, slots=True)
-class Deallocate:
+class Deallocate(Struct, frozen=True):
     """Attempt the deallocation that was asked for, not before this time."""
 
     asked_at: datetime
@@ -72,8 +71,7 @@ class Deallocate:
 type Action = LookAgain | Send | Deallocate
 
 
-@dataclass(frozen=True, slots=True)
-class Decision:
+class Decision(Struct, frozen=True):
     """What to remember and what to do."""
 
     record: Record | None

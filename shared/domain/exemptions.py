@@ -1,16 +1,16 @@
 """Exemptions: an owner's tag, or an operator's entry, that forbids flagging."""
 
 import re
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+
+from msgspec import Struct
 
 _DATE = re.compile(r"\d{4}-\d{1,2}-\d{1,2}([T ].*)?")
 _NO = {"false", "no", "off", "0"}
 _YES = {"true", "yes", "on", "1", ""}
 
 
-@dataclass(frozen=True, slots=True)
-class Exemption:
+class Exemption(Struct, frozen=True):
     """Forbids flagging, until a moment or for good."""
 
     until: datetime | None

@@ -5,12 +5,12 @@ ids may differ in letter case. Source: `samples/arm-vm-list-all*.recorded.json`.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from hashlib import blake2b
 from typing import Any, TypedDict
 
 import msgspec
+from msgspec import Struct
 
 from shared.domain.ids import ScaleSetId, VmId, parse_scale_set_id, parse_vm_id
 from shared.domain.malformed import Malformed, shown
@@ -20,8 +20,7 @@ from shared.domain.records import Record
 from shared.domain.states import PowerState, Reading
 
 
-@dataclass(frozen=True, slots=True)
-class Rows:
+class Rows(Struct, frozen=True):
     """One page of a list."""
 
     rows: list[Mapping[str, object]]
@@ -29,8 +28,7 @@ class Rows:
     """The address of the next page; None: this was the last."""
 
 
-@dataclass(frozen=True, slots=True)
-class Sighted:
+class Sighted(Struct, frozen=True):
     """Some VMs of a fleet, as a page of it showed them."""
 
     seen: tuple[Observation, ...]
@@ -40,8 +38,7 @@ class Sighted:
     """What could not be read, each in words: it is not covered."""
 
 
-@dataclass(frozen=True, slots=True)
-class Sets:
+class Sets(Struct, frozen=True):
     """What a page of scale sets shows."""
 
     uniform: tuple[ScaleSetId, ...]

@@ -1,8 +1,9 @@
 """ARM ids of virtual machines, parsed once at the door."""
 
 import re
-from dataclasses import dataclass
 from functools import lru_cache
+
+from msgspec import Struct
 
 from shared.domain.malformed import Malformed, shown
 
@@ -13,8 +14,7 @@ _SUBSCRIPTION = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _NAME = re.compile(r"(?=.*\w)[\w().-]{1,90}")
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class VmId:
+class VmId(Struct, frozen=True, order=True):
     """A VM, all parts lower-case.
 
     An ordinary VM (standalone, or an instance of a Flexible scale set) has its name; an instance of a Uniform
@@ -50,8 +50,7 @@ class VmId:
         return cls(parse_subscription(subscription), _part("resource group", resource_group), last)
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class ScaleSetId:
+class ScaleSetId(Struct, frozen=True, order=True):
     """A scale set as a whole, all parts lower-case."""
 
     subscription: str

@@ -8,8 +8,9 @@ Amounts are floats: list prices have six digits or so, a float carries fifteen, 
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime
+
+from msgspec import Struct
 
 from shared.domain.malformed import Malformed, shown
 from shared.domain.observations import Model
@@ -32,8 +33,7 @@ _OTHER_PRODUCTS = ("cloudservices", "dedicatedhost")
 """In the names, without spaces, of products that are no VMs and are listed as such, under the VMs' own sizes."""
 
 
-@dataclass(frozen=True, slots=True)
-class Offer:
+class Offer(Struct, frozen=True):
     """A size in a region, in a currency: what Azure lists prices of."""
 
     currency: str
@@ -52,8 +52,7 @@ class Offer:
         return f"{shown(self.size)} in {shown(self.location)}, {self.currency}"
 
 
-@dataclass(frozen=True, slots=True)
-class Rates:
+class Rates(Struct, frozen=True):
     """List prices of one offer, per hour. None: Azure lists none."""
 
     currency: str
@@ -63,8 +62,7 @@ class Rates:
     """Compute and the licence of Windows."""
 
 
-@dataclass(frozen=True, slots=True)
-class Amount:
+class Amount(Struct, frozen=True):
     """An amount of money that is known within bounds. A bound that is None is not known."""
 
     currency: str
@@ -80,8 +78,7 @@ class Amount:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class Cost:
+class Cost(Struct, frozen=True):
     """What a VM costs while it is Stopped."""
 
     hourly: Amount

@@ -1,21 +1,20 @@
 """What changes a record beside looks and signals: what a person asks for, and what came of asking Azure."""
 
-from dataclasses import dataclass
 from datetime import datetime, timedelta
+
+from msgspec import Struct
 
 from shared.domain.actions import Refusal
 from shared.domain.exemptions import Exemption
 
 
-@dataclass(frozen=True, slots=True)
-class Ask:
+class Ask(Struct, frozen=True):
     """A person asks that the VM be deallocated."""
 
     by: str
 
 
-@dataclass(frozen=True, slots=True)
-class Snooze:
+class Snooze(Struct, frozen=True):
     """A person wants to hear nothing of a flagged VM, and no deallocation of it, until a time."""
 
     until: datetime | None
@@ -23,8 +22,7 @@ class Snooze:
     by: str
 
 
-@dataclass(frozen=True, slots=True)
-class Exempt:
+class Exempt(Struct, frozen=True):
     """A person exempts the VM."""
 
     exemption: Exemption | None
@@ -32,15 +30,13 @@ class Exempt:
     by: str
 
 
-@dataclass(frozen=True, slots=True)
-class LookAsked:
+class LookAsked(Struct, frozen=True):
     """A person asks for a look: notices that were given up are tried once more, too."""
 
     by: str
 
 
-@dataclass(frozen=True, slots=True)
-class Accepted:
+class Accepted(Struct, frozen=True):
     """Azure took an attempt to deallocate."""
 
     asked_at: datetime
@@ -51,8 +47,7 @@ class Accepted:
     """When Azure's answer came."""
 
 
-@dataclass(frozen=True, slots=True)
-class Failed:
+class Failed(Struct, frozen=True):
     """Azure did not take an attempt to deallocate, or nobody knows whether it did."""
 
     asked_at: datetime
@@ -67,8 +62,7 @@ class Failed:
     retry_after: timedelta | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class NotSent:
+class NotSent(Struct, frozen=True):
     """An attempt to deallocate ended before Azure was asked."""
 
     asked_at: datetime

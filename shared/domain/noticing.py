@@ -1,7 +1,7 @@
 """The notices that follow from a record: each once on each channel, sent again while unconfirmed, then parked."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from copy import replace
 from datetime import datetime, timedelta
 
 from shared.domain.actions import Deallocation, Stage

@@ -1,9 +1,10 @@
 """One look at one VM at one moment: its model and instance view, as ARM's GET returns them together."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, TypedDict
+
+from msgspec import Struct
 
 from shared.domain.ids import VmId
 from shared.domain.malformed import Malformed, shown
@@ -14,8 +15,7 @@ CLOCKS_DIFFER = timedelta(minutes=1)
 """By how much the clocks of two instances may differ without a word."""
 
 
-@dataclass(frozen=True, slots=True)
-class Model:
+class Model(Struct, frozen=True):
     """What a VM is, as far as Stopgap cares. None where Azure says nothing."""
 
     uid: str | None = None
@@ -37,8 +37,7 @@ class Model:
     """Whether it draws on capacity that is reserved, and paid for, with or without it."""
 
 
-@dataclass(frozen=True, slots=True)
-class Observation:
+class Observation(Struct, frozen=True):
     """A VM that was there."""
 
     vm: VmId
@@ -49,8 +48,7 @@ class Observation:
     tags: Mapping[str, str]
 
 
-@dataclass(frozen=True, slots=True)
-class Gone:
+class Gone(Struct, frozen=True):
     """ARM answered 404: there is no such VM. A fact, not a failure."""
 
     vm: VmId

@@ -1,9 +1,10 @@
 """What the operator wants, and what an owner's tags make of it for one VM."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
+
+from msgspec import Struct
 
 from shared.domain.durations import parse_duration
 from shared.domain.exemptions import Exemption, parse_exemption
@@ -29,8 +30,7 @@ class Channel(StrEnum):
     WEBHOOK = "webhook"
 
 
-@dataclass(frozen=True, slots=True)
-class Policy:
+class Policy(Struct, frozen=True):
     """The operator's defaults."""
 
     mode: Mode = Mode.NOTIFY
@@ -45,8 +45,7 @@ class Policy:
     channels: tuple[Channel, ...] = (Channel.TOPIC,)
 
 
-@dataclass(frozen=True, slots=True)
-class Terms:
+class Terms(Struct, frozen=True):
     """What holds for one VM."""
 
     mode: Mode

@@ -1,9 +1,11 @@
 """What Stopgap remembers of a VM: the record, and the transitions and episodes of its life."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from copy import replace
 from datetime import datetime
 from enum import StrEnum
+
+from msgspec import Struct, field
 
 from shared.domain.actions import Deallocation, Refusal, Stage
 from shared.domain.exemptions import Exemption
@@ -34,8 +36,7 @@ class NoticeKind(StrEnum):
     """Or not seen to be done, or done just after a start."""
 
 
-@dataclass(frozen=True, slots=True)
-class Settled:
+class Settled(Struct, frozen=True):
     """The state in which a VM was last seen at rest."""
 
     power_state: PowerState
@@ -60,16 +61,14 @@ class Settled:
     """The first look that saw the VM in another power state, passing ones included. None: it is still in this."""
 
 
-@dataclass(frozen=True, slots=True)
-class Heard:
+class Heard(Struct, frozen=True):
     """A signal of a state that no look has seen yet: ARM's answer may lag, an annotation marks a beginning."""
 
     leads_to: PowerState
     cause: Cause
 
 
-@dataclass(frozen=True, slots=True)
-class Retry:
+class Retry(Struct, frozen=True):
     """The next of the looks, ever further apart, at a VM that is not at rest."""
 
     at: datetime
@@ -77,8 +76,7 @@ class Retry:
     """How many have been asked for."""
 
 
-@dataclass(frozen=True, slots=True)
-class Flag:
+class Flag(Struct, frozen=True):
     """Our mark on a VM left Stopped past grace, not exempt."""
 
     kind: FlagKind
@@ -102,8 +100,7 @@ class Flag:
         return self.notified_at is not None and self.notified_at >= (self.tell_at or self.flagged_at)
 
 
-@dataclass(frozen=True, slots=True)
-class Notice:
+class Notice(Struct, frozen=True):
     """Something to be told, kept in the record until it has been."""
 
     kind: NoticeKind
@@ -120,8 +117,7 @@ class Notice:
     """Whether it was given up. It stays here, to be seen, until a person asks for a look."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Record:
+class Record(Struct, frozen=True, kw_only=True):
     """The latest word on one VM."""
 
     vm: VmId
@@ -228,8 +224,7 @@ class Record:
         return min((at for at in times if at), default=None)
 
 
-@dataclass(frozen=True, slots=True)
-class Transition:
+class Transition(Struct, frozen=True):
     """The change between two settled observations of a VM."""
 
     vm: VmId
@@ -269,8 +264,7 @@ class Transition:
         return effect(self.before, self.after)
 
 
-@dataclass(frozen=True, slots=True)
-class Episode:
+class Episode(Struct, frozen=True):
     """One stretch of time that a VM spent Stopped and billed."""
 
     vm: VmId

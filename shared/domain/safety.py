@@ -5,9 +5,10 @@ Azure is asked. The first row that forbids it is the one that is told.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+
+from msgspec import Struct
 
 from shared.domain import phrases
 from shared.domain.actions import Refusal, Stage
@@ -49,8 +50,7 @@ class Scope(StrEnum):
     """The same, but not yet when it only plans."""
 
 
-@dataclass(frozen=True, slots=True)
-class Case:
+class Case(Struct, frozen=True):
     """A deallocation that somebody asks for, or that Stopgap plans or has come to do."""
 
     record: Record
@@ -64,8 +64,7 @@ class Case:
     """When the cap allows the next one; None: now, or it was not asked."""
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
+class Row(Struct, frozen=True):
     """One row of the table."""
 
     scope: Scope

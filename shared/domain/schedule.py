@@ -6,8 +6,9 @@ has to match in all three of its fields.
 
 from calendar import day_abbr, month_abbr
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
+
+from msgspec import Struct
 
 from shared.domain.malformed import Malformed, shown
 
@@ -27,8 +28,7 @@ _FIELDS: Sequence[tuple[str, range, Mapping[str, int]]] = (
 """Name, values and words of each field; weekdays begin with Sunday."""
 
 
-@dataclass(frozen=True, slots=True)
-class Schedule:
+class Schedule(Struct, frozen=True):
     """When something is due: the values of each field, ascending."""
 
     seconds: tuple[int, ...]

@@ -3,7 +3,7 @@
 Looks are samples and signals are hints: the state is what a look sees; a signal may tell since when and by whom.
 """
 
-from dataclasses import replace
+from copy import replace
 from datetime import datetime, timedelta
 
 from shared.domain.observations import Gone, Model, Observation

@@ -7,9 +7,10 @@ Health virtual machine health annotations" (learn.microsoft.com/azure/service-he
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
+
+from msgspec import Struct
 
 from shared.domain.ids import ScaleSetId, VmId, parse_scale_set_id, parse_vm_id
 from shared.domain.malformed import Malformed, shown
@@ -75,8 +76,7 @@ RENEWS = frozenset({Verb.RESTART, Verb.REDEPLOY})
 """What takes a Running VM down and up again, which no look may happen to see."""
 
 
-@dataclass(frozen=True, slots=True)
-class Cause:
+class Cause(Struct, frozen=True):
     """Who or what changed a VM, when, and how we know."""
 
     actor: Actor
@@ -108,8 +108,7 @@ class Cause:
         return (self.source.weight, -self.at.timestamp(), *rest)
 
 
-@dataclass(frozen=True, slots=True)
-class Event:
+class Event(Struct, frozen=True):
     """An Event Grid event of either schema, its envelope already parsed."""
 
     type: object
@@ -118,8 +117,7 @@ class Event:
     data: object
 
 
-@dataclass(frozen=True, slots=True)
-class Signal:
+class Signal(Struct, frozen=True):
     """What an event says of a VM."""
 
     vm: VmId

@@ -5,10 +5,11 @@ The words are those of "States and billing status of Azure Virtual Machines"
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from enum import StrEnum
 from functools import lru_cache
 from typing import Self
+
+from msgspec import Struct
 
 from shared.domain.malformed import Malformed, shown
 
@@ -81,8 +82,7 @@ _OS_PROVISIONING = {"osprovisioninginprogress", "osprovisioningcomplete"}
 """Substates of Creating; the oldest document shows them without their `creating/`."""
 
 
-@dataclass(frozen=True, slots=True)
-class Reading:
+class Reading(Struct, frozen=True):
     """What a VM's top-level statuses say."""
 
     power_state: PowerState

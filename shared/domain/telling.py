@@ -1,13 +1,12 @@
 """What people and systems are told of a VM."""
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 from shared.domain.money import Cost
 from shared.domain.records import Notice, Record
 
 
-@dataclass(frozen=True, slots=True)
-class Telling:
+class Telling(Struct, frozen=True):
     """A notice, with what its receiver wants to know."""
 
     notice: Notice

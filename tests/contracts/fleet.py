@@ -1,6 +1,6 @@
 """VMs and records for tests of the ledger, each test's in subscriptions of its own."""
 
-import dataclasses
+import copy
 from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
@@ -66,7 +66,7 @@ def entry(vm: VmId, at: datetime, what: What = What.DEALLOCATION_ASKED, text: st
 
 
 def with_reason(old: Record, reason: str) -> Record:
-    return dataclasses.replace(old, reason=reason)
+    return copy.replace(old, reason=reason)
 
 
 async def save_new(ledger: Ledger, *records: Record) -> None:
@@ -83,4 +83,4 @@ async def listed(ledger: Ledger, query: Query) -> list[VmId]:
         vms += [each.vm for each in page.records]
         if page.next is None:
             return vms
-        query = dataclasses.replace(query, after=page.next)
+        query = copy.replace(query, after=page.next)

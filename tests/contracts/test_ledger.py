@@ -2,7 +2,7 @@
 
 import asyncio
 from base64 import urlsafe_b64encode
-from dataclasses import replace
+from copy import replace
 
 import pytest
 from hypothesis import given, settings

@@ -3,7 +3,7 @@
 import asyncio
 import json
 from collections.abc import Sequence
-from dataclasses import replace
+from copy import replace
 
 import pytest
 from azure.data.tables import UpdateMode

@@ -50,7 +50,7 @@ KNOWN, BEFORE, KEPT = "GET", "GET", "POST"
 
 
 async def test_a_sweep_costs_what_has_changed(town: Town) -> None:
-    # The lists in memory come two VMs at a time; each VM is a record and a transition, of which 100 are written at once.
+    # The lists in memory come two VMs at a time. Each VM is two rows, and 100 are written at once.
     assert await town.costs() == [BEFORE, KNOWN, *["POST"] * (COUNT // 50), KEPT]
     assert await town.costs() == [BEFORE, KNOWN, KEPT], "unchanged"
     town.put("deallocated", vm=town.fleet[7])

@@ -1,7 +1,7 @@
 """What Table Storage adds to the contract of `Ledger`: what it costs, how rows look, what is not there yet."""
 
 import json
-from dataclasses import replace
+from copy import replace
 from itertools import product
 from uuid import uuid4
 

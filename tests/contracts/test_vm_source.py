@@ -4,7 +4,8 @@ import asyncio
 import json
 import socket
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from copy import replace
+from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 

@@ -1,6 +1,6 @@
 """The rules of the decision, one by one."""
 
-from dataclasses import replace
+from copy import replace
 from datetime import datetime, timedelta
 
 import pytest

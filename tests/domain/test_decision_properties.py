@@ -1,7 +1,8 @@
 """What holds of every decision: over every life that random looks and signals can give a VM."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from copy import replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import pairwise
 
@@ -52,7 +53,8 @@ class Step:
         if signal:
             told_at = now + (signal.cause.at - NOON)
             signal = replace(signal, cause=replace(signal.cause, at=told_at))
-        return replace(self.seen, observed_at=now - self.late), signal
+        seen: Observation | Gone = replace(self.seen, observed_at=now - self.late)  # type: ignore[assignment]  # of the same kind
+        return seen, signal
 
 
 moments = st.timedeltas(timedelta(), timedelta(hours=2))

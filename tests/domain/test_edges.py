@@ -1,7 +1,7 @@
 """Edges of the rules: moments that are equal, words that are missing, order that must not matter."""
 
 import time
-from dataclasses import replace
+from copy import replace
 from datetime import UTC, datetime, timedelta
 from itertools import permutations
 

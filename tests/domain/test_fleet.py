@@ -1,7 +1,8 @@
 """The lists of a fleet, joined; and the fingerprint of what they show of a VM."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields, replace
+from copy import replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import batched
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import fields
 
 from shared.domain.decision import decide
 from shared.domain.fleet import Join, Sighted, fingerprint, fingerprint_of, read_page

@@ -1,7 +1,7 @@
 """Which rows of Azure's price list count, and what a VM left Stopped costs."""
 
 import json
-from dataclasses import replace
+from copy import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any

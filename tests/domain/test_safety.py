@@ -1,7 +1,7 @@
 """The safety table, row by row: what forbids a deallocation, of whom, and when."""
 
 from collections.abc import Callable
-from dataclasses import replace
+from copy import replace
 from datetime import timedelta
 from typing import Any
 

@@ -1,7 +1,7 @@
 """What others are shown of a VM."""
 
 import json
-from dataclasses import replace
+from copy import replace
 from datetime import datetime, timedelta, timezone
 
 import pytest

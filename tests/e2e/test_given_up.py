@@ -1,6 +1,6 @@
 """What was given up is not lost: poison messages and parked notices are to be seen, and what to do about them."""
 
-from dataclasses import replace
+from copy import replace
 from datetime import UTC, datetime
 
 import pytest

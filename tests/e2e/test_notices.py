@@ -1,7 +1,7 @@
 """Notices to a topic and to a chat at once, from Azure's event to what is read there."""
 
 from collections.abc import AsyncIterator
-from dataclasses import replace
+from copy import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, cast
 

@@ -3,7 +3,8 @@
 import argparse
 import math
 from collections.abc import Mapping
-from dataclasses import fields, replace
+from copy import replace
+from dataclasses import fields
 from datetime import timedelta
 from pathlib import Path
 

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from dataclasses import replace
+from copy import replace
 from datetime import timedelta
 
 import pytest

@@ -1,7 +1,7 @@
 """What a user sees of deallocations, a story a test."""
 
 import asyncio
-from dataclasses import replace
+from copy import replace
 from datetime import datetime, timedelta
 from typing import Any
 

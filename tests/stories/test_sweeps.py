@@ -2,7 +2,8 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
-from dataclasses import dataclass, replace
+from copy import replace
+from dataclasses import dataclass
 from datetime import timedelta
 
 import pytest
@@ -13,6 +14,7 @@ from shared.domain.actions import Stage
 from shared.domain.fleet import Sighted
 from shared.domain.ids import VmId
 from shared.domain.malformed import Malformed
+from shared.domain.observations import Observation
 from shared.domain.policy import Mode, Policy
 from shared.domain.records import Record
 from shared.domain.signals import Source
@@ -224,7 +226,8 @@ class TestWhatNoEventTold:
         assert (await world.record()).flag
         world.put("stopped")
         seen = world.vms.vms[WEB]
-        world.vms.vms[WEB] = replace(seen, model=replace(seen.model, uid="uid-2"))  # type: ignore[union-attr, type-var]  # an Observation
+        assert isinstance(seen, Observation)
+        world.vms.vms[WEB] = replace(seen, model=replace(seen.model, uid="uid-2"))
         await world.sweep()
         assert (await world.record()).flag is None
         assert len((await world.ledger.history(WEB, 10)).episodes) == 2

@@ -1,6 +1,6 @@
 """What of a fleet is covered, as health and summary tell it."""
 
-from dataclasses import replace
+from copy import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest

@@ -5,7 +5,7 @@ import hashlib
 import re
 import subprocess
 import sys
-from dataclasses import replace
+from copy import replace
 from datetime import timedelta
 
 import pytest

@@ -1,7 +1,7 @@
 """The keys of every answer and event are those of the recorded or documented sample."""
 
 from collections.abc import Callable
-from dataclasses import replace
+from copy import replace
 from typing import Any
 
 import aiohttp

@@ -3,7 +3,7 @@
 import json
 import re
 from base64 import b64encode
-from dataclasses import replace
+from copy import replace
 from datetime import timedelta
 
 import pytest
