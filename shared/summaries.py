@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
+from msgspec import Struct
+
 from shared.domain.states import PowerState
 from shared.ports import Clock, Coverage, Ledger, Tally
 
@@ -16,8 +18,7 @@ MOST = 50_000
 """How many VMs one summary counts."""
 
 
-@dataclass(frozen=True, slots=True)
-class Summary:
+class Summary(Struct, frozen=True):
     """What is known of all subscriptions."""
 
     at: datetime

@@ -13,6 +13,8 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from itertools import batched
 
+from msgspec import Struct
+
 from shared import measures, metrics
 from shared.budgets import Budgets
 from shared.costs import Costs
@@ -430,8 +432,7 @@ def _change(decision: Decision) -> Change:
     return Change(decision.record, decision.transition, decision.episodes, decision.entries)
 
 
-@dataclass(frozen=True, slots=True)
-class Taken:
+class Taken(Struct, frozen=True):
     """What came of taking in many looks."""
 
     changed: int
@@ -440,8 +441,7 @@ class Taken:
     """The records that the looks could not change, see `Watch.is_to_come`."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Each[Result]:
+class _Each[Result](Struct, frozen=True):
     done: dict[VmId, Result]
     failed: dict[VmId, Exception]
 

@@ -28,7 +28,6 @@ import sys
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cached_property, partial
 from itertools import accumulate, batched
@@ -135,15 +134,13 @@ class _KnownRow(msgspec.Struct):
         return Known(self.fingerprint, due_at, deleted)
 
 
-@dataclass(frozen=True, slots=True)
-class _Drawn:
+class _Drawn(msgspec.Struct, frozen=True):
     """When the latest deallocations were sent: as many as the cap, or those of the last hour if these are more."""
 
     at: tuple[datetime, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class _Planned:
+class _Planned(msgspec.Struct, frozen=True):
     """When the next sweep that events ask for is due."""
 
     due_at: datetime

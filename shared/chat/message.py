@@ -6,9 +6,10 @@ being read as markup is each chat's own affair.
 
 import unicodedata
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from urllib.parse import quote
+
+from msgspec import Struct
 
 from shared.domain.actions import Stage
 from shared.domain.ids import VmId
@@ -31,8 +32,7 @@ _JOINERS = {"\u200c", "\u200d"}
 """Without these two, which cannot be seen either, Persian and many emoji fall apart."""
 
 
-@dataclass(frozen=True, slots=True)
-class Heading:
+class Heading(Struct, frozen=True):
     """How a message begins."""
 
     symbol: str
@@ -57,8 +57,7 @@ _ENDED = {NoticeKind.FLAG_CLEARED, NoticeKind.DEALLOCATED}
 """After these there is nothing left to do."""
 
 
-@dataclass(frozen=True, slots=True)
-class Message:
+class Message(Struct, frozen=True):
     """A message, its texts without line breaks and characters that cannot be seen."""
 
     kind: NoticeKind | None

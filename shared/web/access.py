@@ -8,10 +8,10 @@ anybody's words and are not read: the platform asks for a function key, and who 
 
 import base64
 from collections.abc import Mapping
-from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 import msgspec
+from msgspec import Struct
 
 from shared.domain.malformed import shown
 from shared.web.plain import plain
@@ -34,8 +34,7 @@ class NotAllowed(Exception):
     """Who calls may not do this, or not from where they call."""
 
 
-@dataclass(frozen=True, slots=True)
-class Caller:
+class Caller(Struct, frozen=True):
     """Who calls."""
 
     id: str

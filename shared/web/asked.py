@@ -6,7 +6,6 @@ what is expected. Nothing is guessed: a member that is not known is refused.
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from urllib.parse import parse_qsl
@@ -76,8 +75,7 @@ def read(asking: Asking, content_type: str | None, body: bytes, by: str, now: da
     return reader(_Members(given, values, is_form(content_type), by, now))
 
 
-@dataclass(frozen=True, slots=True)
-class _Members:
+class _Members(msgspec.Struct, frozen=True):
     given: Mapping[str, object]
     values: Mapping[str, object]
     """Those that are not empty."""

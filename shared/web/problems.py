@@ -1,9 +1,10 @@
 """What went wrong, as the HTTP API tells it."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import timedelta
 from http import HTTPStatus
+
+from msgspec import Struct
 
 from shared.domain.malformed import Malformed
 from shared.ports import Conflict, NotNow, PortError
@@ -13,8 +14,7 @@ from shared.web.access import NotAllowed, NotSignedIn
 from shared.web.asked import TooLarge, UnknownType
 
 
-@dataclass(frozen=True, slots=True)
-class Problem:
+class Problem(Struct, frozen=True):
     """Why something is not answered, or not done."""
 
     status: HTTPStatus

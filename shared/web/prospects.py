@@ -1,15 +1,15 @@
 """What happens to a VM next and when, in words for people."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import datetime
+
+from msgspec import Struct
 
 from shared.domain.actions import Deallocation, Stage
 from shared.domain.records import Notice, Record
 
 
-@dataclass(frozen=True, slots=True)
-class Prospect:
+class Prospect(Struct, frozen=True):
     """Something that is to happen."""
 
     at: datetime | None

@@ -1,8 +1,9 @@
 """What the page of a VM is made from."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
+
+from msgspec import Struct
 
 from shared.domain.money import Amount, Cost
 from shared.domain.policy import Policy
@@ -10,8 +11,7 @@ from shared.domain.records import Record
 from shared.ports import History
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Sight:
+class Sight(Struct, frozen=True, kw_only=True):
     """One VM, as one caller may see it at one moment."""
 
     record: Record
