@@ -262,7 +262,7 @@ class TestCosts:
             "so_far": {"lower": 0.19, "upper": 0.3},
         }
 
-    @pytest.mark.parametrize("state", set(PowerState) - {PowerState.STOPPED})
+    @pytest.mark.parametrize("state", sorted(set(PowerState) - {PowerState.STOPPED}))
     def test_a_vm_that_is_not_stopped_has_none(self, state: PowerState) -> None:
         assert cost_of(record(new_vm(), state), Amount("EUR", 1, 2), NOON) is None
         assert cost_view(None) is None
