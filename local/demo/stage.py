@@ -69,6 +69,7 @@ async def stage(*, grace: timedelta, warning: timedelta, host: str, port: int) -
             "STOPGAP_SUBSCRIPTIONS": DEFAULT_SUBSCRIPTION,
             "STOPGAP_GRACE": f"{int(grace.total_seconds())}s",
             "STOPGAP_WARNING": f"{int(warning.total_seconds())}s",
+            "STOPGAP_SWEEP_SCHEDULE": "*/5 * * * * *",
             # Allowed, but in mode notify: only what an owner's tag asks for is deallocated.
             "STOPGAP_ALLOW_DEALLOCATE": "true",
             "STOPGAP_ARM_ENDPOINT": azure.url,

@@ -50,9 +50,11 @@ FLEET = (
     Member("render-4", "rg-build", size="Standard_D16s_v5", tags={"stopgap:mode": "deallocate"}),
     Member("lab-5", "rg-lab", size="Standard_NC4as_T4_v3"),
     Member("idle-9", "rg-lab"),
+    Member("attic-8", "rg-lab", state="stopped"),
 )
 
 STEPS = (
+    Step("attic-8", "Stopped since before Stopgap came: no event tells of it", lambda _azure, _vm: None),
     Step("web-1", "Ada powers it off in the portal", lambda azure, vm: azure.power_off(vm)),
     Step("build-7", "shutdown -h now, from inside the guest", lambda azure, vm: azure.guest_shutdown(vm)),
     Step("batch-3", "Ada deallocates it", lambda azure, vm: azure.deallocate(vm)),
