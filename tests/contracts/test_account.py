@@ -20,10 +20,12 @@ from azure.core.pipeline.policies import AsyncBearerTokenCredentialPolicy
 from azure.core.rest import AsyncHttpResponse, HttpRequest
 from azure.data.tables import AccountSasPermissions, ResourceTypes, generate_account_sas
 from azure.data.tables._authentication import SharedKeyCredentialPolicy as TablePolicy
+from azure.data.tables._base_client import _SUPPORTED_API_VERSIONS as OF_TABLE_APIS
 from azure.data.tables._common_conversion import _sign_string
 from azure.storage.queue import AccountSasPermissions as QueuePermissions
 from azure.storage.queue import ResourceTypes as QueueTypes
 from azure.storage.queue import generate_account_sas as generate_queue_sas
+from azure.storage.queue._serialize import _SUPPORTED_API_VERSIONS as OF_QUEUE_APIS
 from azure.storage.queue._shared.authentication import SharedKeyCredentialPolicy as QueuePolicy
 from hypothesis import given
 from hypothesis import strategies as st
@@ -298,6 +300,12 @@ class TestTokens:
             with pytest.raises(Unavailable, match="not permitted for non-TLS"):
                 await ask("table ledger", lambda: account.send("GET", "/ledger()"))
         assert transport.sent == []
+
+
+@pytest.mark.parametrize(("service", "known"), [("table", OF_TABLE_APIS), ("queue", OF_QUEUE_APIS)])
+async def test_the_version_of_the_api_is_one_that_the_sdk_knows(service: Service, known: list[str]) -> None:
+    sent = await sent_to(service, f"AccountName=shop;AccountKey={SECRET}")
+    assert sent.headers["x-ms-version"] in known
 
 
 @pytest.mark.parametrize(
