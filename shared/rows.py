@@ -9,7 +9,6 @@ Rows are JSON objects without OData's notes on types: which columns are times is
 import json
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any
@@ -35,30 +34,37 @@ ABSENT = {"ResourceNotFound", "EntityNotFound"}
 
 _READ = {"Accept": "application/json;odata=nometadata", "DataServiceVersion": "3.0"}
 _WRITE = {**_READ, "Content-Type": "application/json", "Prefer": "return-no-content"}
+_BATCH = {
+    "Accept": "application/json",
+    "DataServiceVersion": "3.0",
+    "MaxDataServiceVersion": "3.0;NetFx",
+}
+"""As azure-data-tables and Microsoft's examples have it: Azurite would do with less, and is not Azure.
+
+https://learn.microsoft.com/rest/api/storageservices/performing-entity-group-transactions
+"""
 
 _PART = "Content-Type: application/http\r\nContent-Transfer-Encoding: binary\r\n\r\n"
-_STEP = "".join(f"{name}: {value}\r\n" for name, value in _WRITE.items())
+_REMOVE, _PUT = ("".join(f"{name}: {value}\r\n" for name, value in told.items()) for told in (_READ, _WRITE))
 
 # Of the answers within an answer to a transaction.
 _STATUS = re.compile(rb"^HTTP/1\.1 (\d{3})", re.MULTILINE)
 _ETAG = re.compile(rb"^etag: *(.+?)\r?$", re.MULTILINE | re.IGNORECASE)
-_BODY = re.compile(rb"^\{.*\}\r?$", re.MULTILINE)
+_BODY = re.compile(rb"\{.*\}", re.DOTALL)
 _INDEX = re.compile(r"(\d+):")
 
 type Row = Mapping[str, Any]
-"""The columns of a row, `PartitionKey` and `RowKey` among them."""
+"""The columns of a row, `PartitionKey` and `RowKey` among them: texts, truths, times, and numbers of 32 bits."""
 
 
-@dataclass(frozen=True, slots=True)
-class Found:
+class Found(msgspec.Struct, frozen=True):
     """A row as it was read."""
 
     row: Row
     etag: str
 
 
-@dataclass(frozen=True, slots=True)
-class Write:
+class Write(msgspec.Struct, frozen=True):
     """An operation of a transaction: there is to be this row, whatever is there now, unless more is said."""
 
     row: Row
@@ -96,7 +102,10 @@ class Rows:
             if fault.error_code in ABSENT:
                 return None
             raise
-        return Found(_decoded(answer, dict[str, Any]), answer.headers.get("ETag", ""))
+        etag = answer.headers.get("ETag")
+        if not etag:
+            raise _unversioned(answer)
+        return Found(_decoded(answer, dict[str, Any]), etag)
 
     async def page[Columns: msgspec.Struct](
         self, partition: str, after: str, end: str, of: type[Columns], goes_on: str = ""
@@ -132,8 +141,12 @@ class Rows:
         steps = [piece for write in writes for piece in (part, *self._step(write), b"\r\n")]
         begin = f"--{batch}\r\nContent-Type: multipart/mixed; boundary={changes}\r\n\r\n"
         body = b"".join((begin.encode(), *steps, f"--{changes}--\r\n--{batch}--\r\n".encode()))
-        headers = {**_READ, "Content-Type": f"multipart/mixed; boundary={batch}"}
-        return _first_etag(await self.account.send("POST", "/$batch", headers=headers, body=body))
+        headers = {**_BATCH, "Content-Type": f"multipart/mixed; boundary={batch}"}
+        answer = await self.account.send("POST", "/$batch", headers=headers, body=body)
+        etag = _first_etag(answer)
+        if not etag and not all(write.gone for write in writes):
+            raise _unversioned(answer)
+        return etag
 
     def _step(self, write: Write) -> tuple[bytes, bytes]:
         """An operation as a request of its own: its head, and its body."""
@@ -142,7 +155,7 @@ class Rows:
         )
         method = "DELETE" if write.gone else "POST" if write.new else "PUT"
         condition = write.etag or ("*" if write.gone else "")
-        head = f"{method} {self.account.url}{place} HTTP/1.1\r\n{_STEP}"
+        head = f"{method} {self.account.url}{place} HTTP/1.1\r\n{_REMOVE if write.gone else _PUT}"
         if condition:
             head += f"If-Match: {condition}\r\n"
         return f"{head}\r\n".encode(), b"" if write.gone else _json(write.row)
@@ -187,7 +200,15 @@ def _decoded[Value](answer: AsyncHttpResponse, of: type[Value]) -> Value:
 def _continuation(headers: Mapping[str, str]) -> str:
     names = ("NextPartitionKey", "NextRowKey")
     told = [(name, headers.get(f"x-ms-continuation-{name}")) for name in names]
-    return "".join(f"&{name}={quote(value, safe='')}" for name, value in told if value)
+    # Whatever it is, it goes back in the bytes that it came in.
+    return "".join(
+        f"&{name}={quote(value, safe='', errors='surrogateescape')}" for name, value in told if value
+    )
+
+
+def _unversioned(answer: AsyncHttpResponse) -> DecodeError:
+    """A row without an ETag would be written later on without a condition, over whatever is there then."""
+    return DecodeError(f"an answer without an ETag, which is none of storage's: {shown(answer.content)}")
 
 
 def _first_etag(answer: AsyncHttpResponse) -> str:

@@ -188,7 +188,7 @@ def _currency(text: str) -> str:
 
 
 def endpoint(text: str, *, plain: bool = True) -> str:
-    """An https address without a trailing slash.
+    """An https address without a trailing slash, its scheme in small letters.
 
     Args:
         text: What the operator wrote.
@@ -202,7 +202,7 @@ def endpoint(text: str, *, plain: bool = True) -> str:
     if not host or not (scheme == "https" or (plain and scheme == "http" and host in LOOPBACK)):
         expected = "an https address (http only on loopback)" if plain else "an https address"
         raise Malformed(f"expected {expected}, got {shown(text)}")
-    return text.strip().rstrip("/")
+    return scheme + text.strip()[len(scheme) :].rstrip("/")
 
 
 VARIABLES: Mapping[str, Callable[[str], object]] = {

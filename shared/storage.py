@@ -202,18 +202,20 @@ class _Key:
 
     def sign(self, request: HttpRequest) -> None:
         """Put the signature into the request."""
+        digest = hmac.digest(self.key, self.signed(request).encode(), hashlib.sha256)
+        request.headers["Authorization"] = f"SharedKeyLite {self.account}:{base64.b64encode(digest).decode()}"
+
+    def signed(self, request: HttpRequest) -> str:
+        """What is signed of a request. The place is signed as it is sent, with its escapes."""
         parts, headers = urlsplit(request.url), request.headers
-        # Of a query, `comp` is what is signed.
-        comp = f"?{parts.query}" if parts.query.startswith("comp=") else ""
+        # Of a query, only `comp` is signed.
+        comp = next((f"?{term}" for term in parts.query.split("&") if term.startswith("comp=")), "")
         place = f"/{self.account}{parts.path}{comp}"
         if self.service == "table":
-            text = f"{headers['x-ms-date']}\n{place}"
-        else:
-            own = {name.lower(): value for name, value in headers.items()}
-            told = "".join(f"{name}:{own[name]}\n" for name in sorted(own) if name.startswith("x-ms-"))
-            text = f"{request.method}\n\n{own.get('content-type', '')}\n\n{told}{place}"
-        signed = base64.b64encode(hmac.digest(self.key, text.encode(), hashlib.sha256)).decode()
-        headers["Authorization"] = f"SharedKeyLite {self.account}:{signed}"
+            return f"{headers['x-ms-date']}\n{place}"
+        own = {name.lower(): value for name, value in headers.items()}
+        told = "".join(f"{name}:{own[name]}\n" for name in sorted(own) if name.startswith("x-ms-"))
+        return f"{request.method}\n\n{own.get('content-type', '')}\n\n{told}{place}"
 
 
 class _Signed(AsyncHTTPPolicy["HttpRequest", AsyncHttpResponse]):

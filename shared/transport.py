@@ -8,6 +8,7 @@ import json
 from collections.abc import AsyncIterator, Mapping
 from types import TracebackType
 from typing import Any, Self
+from urllib.parse import urlsplit
 from urllib.request import getproxies
 
 import aiohttp
@@ -98,13 +99,17 @@ class Answer(AsyncHttpResponse):
 
 
 class Transport(AsyncHttpTransport[HttpRequest, AsyncHttpResponse]):
-    """Connections to one service, kept open between requests. There is none before the first."""
+    """Connections to one service, kept open between requests. There is none before the first.
+
+    They belong to the event loop of the first request. The Functions worker has one loop for all its life.
+    """
 
     def __init__(self, address: str, *, connect_seconds: float, read_seconds: float) -> None:
         """Make no connection yet.
 
         Args:
-            address: Of the service. One at plain http is on loopback: no proxy of the environment is in between.
+            address: Of the service. To one at plain http, which is on loopback or near, no proxy of the environment
+                is in between.
             connect_seconds: How long a connection may take to be there.
             read_seconds: How long an answer may make no progress.
         """
@@ -112,25 +117,32 @@ class Transport(AsyncHttpTransport[HttpRequest, AsyncHttpResponse]):
         self._connect_seconds = connect_seconds
         self._read_seconds = read_seconds
         self._session: aiohttp.ClientSession | None = None
+        self._closed = False
 
     async def send(
         self, request: HttpRequest, *, read_timeout: float | None = None, **_: object
     ) -> AsyncHttpResponse:
         """Whatever is answered. Redirects are not followed: what is told of tokens and keys is for one service alone.
 
+        A request that cannot do twice what it does once (a POST) is sent once. Of others, one whose connection is lost
+        before an answer begins is sent once more, by aiohttp.
+
         Args:
             request: With its address escaped as it is to be sent.
             read_timeout: As `read_seconds` of the constructor, for an answer that is known to take longer.
 
         Raises:
-            AzureError: There was no answer, it broke off, or cannot be decoded.
+            AzureError: There was no answer, it broke off, or cannot be decoded. It does not quote the address, which
+                may hold a signature that is as good as a key.
+            RuntimeError: The transport was closed.
         """
         session = self._session or self._open()
         content = request.content
         try:
             async with session.request(
                 request.method,
-                URL(request.url, encoded=True),
+                # What is signed has to be sent as it is. What is not in ASCII is not escaped, and not ours.
+                URL(request.url, encoded=request.url.isascii()),
                 headers=request.headers,
                 data=content,
                 timeout=aiohttp.ClientTimeout(
@@ -146,12 +158,16 @@ class Transport(AsyncHttpTransport[HttpRequest, AsyncHttpResponse]):
             if isinstance(error.__cause__, ContentEncodingError):
                 raise DecodeError(f"an answer that cannot be decoded: {error.__cause__.message}") from error
             raise ServiceResponseError(str(error), error=error) from error
-        except aiohttp.ConnectionTimeoutError as error:
-            raise ServiceRequestTimeoutError(str(error), error=error) from error
+        except aiohttp.ConnectionTimeoutError:
+            raise ServiceRequestTimeoutError(self._unreached(request)) from None
         except TimeoutError as error:
             raise ServiceResponseTimeoutError(str(error), error=error) from error
+        except aiohttp.ClientHttpProxyError as error:
+            raise ServiceRequestError(f"the proxy says HTTP {error.status} {error.message}") from None
         except aiohttp.ClientResponseError as error:
-            raise ServiceResponseError(str(error), error=error) from error
+            raise ServiceResponseError(f"an answer that cannot be read: {error.message}") from None
+        except aiohttp.InvalidURL:
+            raise ServiceRequestError("an address that cannot be asked") from None
         except (aiohttp.ClientError, ValueError) as error:
             raise ServiceRequestError(str(error) or type(error).__name__, error=error) from error
 
@@ -161,10 +177,10 @@ class Transport(AsyncHttpTransport[HttpRequest, AsyncHttpResponse]):
             self._open()
 
     async def close(self) -> None:
-        """End the connections; the next request makes new ones."""
-        session, self._session = self._session, None
-        if session:
-            await session.close()
+        """End the connections. Nothing can be sent afterwards, so that none is opened that nobody closes."""
+        self._closed = True
+        if self._session:
+            await self._session.close()
 
     async def __aexit__(
         self,
@@ -181,9 +197,15 @@ class Transport(AsyncHttpTransport[HttpRequest, AsyncHttpResponse]):
         return self
 
     def _open(self) -> aiohttp.ClientSession:
+        if self._closed:
+            raise RuntimeError("a transport that was closed cannot send")
         session = self._session = aiohttp.ClientSession(
             cookie_jar=aiohttp.DummyCookieJar(),
-            # Where there is no proxy, aiohttp need not look for one at each request.
-            trust_env=not self._plain and bool(getproxies()),
+            # Where there is no proxy, aiohttp need not look for one at each request, which takes it a thread.
+            trust_env=not self._plain and "https" in getproxies(),
         )
         return session
+
+    def _unreached(self, request: HttpRequest) -> str:
+        where = urlsplit(request.url).netloc.rpartition("@")[2]
+        return f"no connection to {where} within {self._connect_seconds:g} s"

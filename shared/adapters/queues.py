@@ -6,13 +6,12 @@ maybe later, or twice.
 
 from base64 import b64encode
 from collections.abc import Callable
-from contextlib import suppress
 from datetime import timedelta
 from functools import cached_property, partial
 from math import ceil
 from typing import TYPE_CHECKING, Any
 
-from azure.core.exceptions import DecodeError, ResourceExistsError, ResourceNotFoundError
+from azure.core.exceptions import DecodeError, ResourceNotFoundError
 
 from shared.exchange import error_code
 from shared.messages import write_attempt, write_look, write_sweep
@@ -167,9 +166,12 @@ class StorageQueue[Message: (Look, Attempt, Sweep)]:
             await send()
 
     async def _make(self) -> None:
-        """Make the queue. The SDK raises for Azure's 204, which says that it is there already."""
-        with suppress(ResourceExistsError):
-            await self._queue.create_queue()
+        """Make the queue, unless it is there already: then Azure says 204, or 409 if somebody gave it metadata."""
+        try:
+            await self._account.send("PUT", f"/{self._name}")
+        except StorageFault as fault:
+            if fault.error_code != "QueueAlreadyExists":
+                raise
 
 
 def _about(message: Look | Attempt | Sweep) -> object:

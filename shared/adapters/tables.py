@@ -662,7 +662,7 @@ def _value[Value: (Record, Transition, Episode, Entry, Fetched, Coverage, _Drawn
     try:
         return msgspec.json.decode(str(row.get("body")), type=of)
     except msgspec.MsgspecError as fault:
-        where = f"{shown(row['PartitionKey'])} {shown(row['RowKey'])}"
+        where = " ".join(shown(row.get(name)) for name in ("PartitionKey", "RowKey"))
         raise Damaged(
             f"table {TABLE}, row {where}: expected a {of.__name__.strip('_')} in `body`: {fault}"
         ) from None

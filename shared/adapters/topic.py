@@ -1,12 +1,15 @@
-"""Notices to an Event Grid custom topic, as CloudEvents 1.0."""
+"""Notices to an Event Grid custom topic, as CloudEvents 1.0.
+
+azure-eventgrid is imported when there is a first notice: most instances that start have none to give.
+"""
 
 from collections.abc import Mapping
 from datetime import datetime
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from azure.core.credentials import AzureKeyCredential
 from azure.core.exceptions import AzureError
-from azure.eventgrid.aio import EventGridPublisherClient
 
 from shared.domain.malformed import Malformed
 from shared.domain.telling import Telling
@@ -16,6 +19,7 @@ from shared.settings import endpoint as checked
 
 if TYPE_CHECKING:
     from azure.core.credentials_async import AsyncTokenCredential
+    from azure.eventgrid.aio import EventGridPublisherClient
 
 CONNECT_SECONDS, READ_SECONDS, SEND_SECONDS = 3.0, 5.0, 8.0
 """Short: a look has come before, and a notice that was not sent is tried again by a later one."""
@@ -40,9 +44,15 @@ class TopicNotices:
             raise ValueError(f"STOPGAP_TOPIC_ENDPOINT: {fault}") from None
         # The SDK sends no token over plain http, and must not; it has no credential that sends nothing.
         plain = self._endpoint.startswith("http:")
-        self._client = EventGridPublisherClient(
+        self._credential = AzureKeyCredential("loopback") if plain else credential
+
+    @cached_property
+    def _client(self) -> "EventGridPublisherClient":
+        from azure.eventgrid.aio import EventGridPublisherClient  # noqa: PLC0415 - see above
+
+        return EventGridPublisherClient(
             self._endpoint,
-            AzureKeyCredential("loopback") if plain else credential,
+            self._credential,
             transport=sdk_transport(
                 self._endpoint, connect_seconds=CONNECT_SECONDS, read_seconds=READ_SECONDS
             ),
@@ -59,7 +69,8 @@ class TopicNotices:
 
     async def close(self) -> None:
         """End the connections; nothing can be sent afterwards."""
-        await self._client.close()
+        if "_client" in self.__dict__:
+            await self._client.close()
 
     async def _publish(self, event: Mapping[str, object], what: str) -> None:
         """Publish what has the fields of a CloudEvent: the SDK knows it by them."""

@@ -1,5 +1,7 @@
-"""Credentials of people who have none."""
+"""Credentials of people who have none, and of one who has."""
 
+import time
+from datetime import timedelta
 from typing import Self
 
 from azure.core.credentials import AccessToken
@@ -31,3 +33,15 @@ class LockedOut(Nobody):
     async def get_token(self, *scopes: str, **_options: object) -> AccessToken:
         self.scopes.append(scopes)
         raise ClientAuthenticationError("no managed identity\nwas found")
+
+
+class Somebody(Nobody):
+    """A credential that gives `token 1`, `token 2` and so on."""
+
+    def __init__(self, lasts: timedelta = timedelta(hours=24)) -> None:
+        self.scopes: list[tuple[str, ...]] = []
+        self._lasts = lasts
+
+    async def get_token(self, *scopes: str, **_options: object) -> AccessToken:
+        self.scopes.append(scopes)
+        return AccessToken(f"token {len(self.scopes)}", int(time.time() + self._lasts.total_seconds()))

@@ -168,6 +168,13 @@ class TestAsking:
         (request,) = arm.requests
         assert (request.method, request.path, request.body) == ("POST", PATHS[vm], b"")
 
+    async def test_the_sdk_asks_the_version_of_the_api_that_looks_ask(
+        self, arm: Canned, canned_vms: ComputeVms
+    ) -> None:
+        arm.answer(TAKEN)
+        await canned_vms.deallocate(VM)
+        assert arm.requests[0].query["api-version"] == compute.API_VERSION
+
     async def test_nobody_gets_a_token_over_plain_http(self, arm: Canned, canned_vms: ComputeVms) -> None:
         arm.answer(TAKEN)
         await canned_vms.deallocate(VM)

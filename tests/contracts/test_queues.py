@@ -15,9 +15,9 @@ from local.azurite import Azurite
 from shared.adapters import queues
 from shared.adapters.memory import MemoryQueue
 from shared.adapters.queues import StorageQueue
+from shared.ports import PortError, Refused, Unavailable
 from shared.ports import Queue as QueuePort
-from shared.ports import Refused
-from tests.contracts.canned import canned_service, said
+from tests.contracts.canned import Answer, canned_service, said
 from tests.contracts.conftest import NOBODY
 from tests.contracts.fleet import NOON, minutes, new_vm
 from tests.contracts.kinds import KINDS, Kind
@@ -204,6 +204,53 @@ class TestInStorage:
             await queue.close()
         (asked,) = service.requests
         assert (asked.method, asked.path) == ("GET", f"/shop/{kind.queue}-poison")
+
+
+def no_queue(code: str, status: int) -> Answer:
+    body = f"<?xml version='1.0'?><Error><Code>{code}</Code><Message>It is {code}.</Message></Error>"
+    return said(status, f"\ufeff{body}", content_type="application/xml")
+
+
+NOT_THERE = no_queue("QueueNotFound", 404)
+DONE = said(201, PUT, content_type="application/xml")
+
+
+class TestMaking:
+    """A queue is made when a first message is put into it."""
+
+    async def put(self, kind: Kind, *answers: Answer) -> list[str]:
+        """What is asked of a storage account that answers so; its last answer is given to all that follows."""
+        async with canned_service() as service:
+            service.answer(*answers)
+            account = f"AccountName=shop;AccountKey=c2VjcmV0;QueueEndpoint={service.url}/shop"
+            queue = kind.open(account, None, NOBODY)
+            try:
+                await queue.put(kind.made(VM, NOON), timedelta())
+            finally:
+                await queue.close()
+        return [
+            f"{asked.method} {asked.path.removeprefix(f'/shop/{kind.queue}')}" for asked in service.requests
+        ]
+
+    @pytest.mark.parametrize("made", [said(201), said(204), no_queue("QueueAlreadyExists", 409)])
+    async def test_whether_it_is_made_by_us_or_by_others(self, kind: Kind, made: Answer) -> None:
+        asked = await self.put(kind, NOT_THERE, made, DONE)
+        assert asked == ["POST /messages", "PUT ", "POST /messages"]
+
+    @pytest.mark.parametrize(
+        ("made", "fault"),
+        [
+            (no_queue("QueueBeingDeleted", 409), Unavailable),
+            (no_queue("AuthorizationPermissionMismatch", 403), Refused),
+        ],
+    )
+    async def test_one_that_cannot_be_made(self, kind: Kind, made: Answer, fault: type[PortError]) -> None:
+        with pytest.raises(fault, match=f"^queue {kind.queue}, .*: HTTP 4"):
+            await self.put(kind, NOT_THERE, made)
+
+    async def test_one_that_is_not_there_even_then(self, kind: Kind) -> None:
+        with pytest.raises(Refused, match="404 QueueNotFound It is QueueNotFound"):
+            await self.put(kind, NOT_THERE, said(201), NOT_THERE)
 
 
 @pytest.mark.parametrize(

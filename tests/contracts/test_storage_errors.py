@@ -12,6 +12,7 @@ from shared.adapters.tables import TableLedger, open_ledger
 from shared.ports import (
     Change,
     Conflict,
+    Damaged,
     Look,
     NotNow,
     PortError,
@@ -127,7 +128,12 @@ async def test_an_answer_names_what_was_asked_and_what_came(service: Canned, led
 
 @pytest.mark.parametrize(
     "garbage",
-    [said(200, "<html>Log in"), said(200, "<html>", content_type="text/html"), said(200, b"\xff"), break_off],
+    [
+        said(200, "<html>Log in"),
+        said(200, "<html>", content_type="text/html"),
+        said(200, b"\xff"),
+        break_off,
+    ],
 )
 async def test_a_good_answer_that_cannot_be_read_is_no_answer(
     service: Canned, ledger: TableLedger, looks: StorageQueue[Look], garbage: Answer
@@ -139,6 +145,16 @@ async def test_a_good_answer_that_cannot_be_read_is_no_answer(
         await ledger.page(Query((VM.subscription,)))
     with pytest.raises(Unavailable):
         await looks.poisoned()
+
+
+async def test_a_row_without_anything_is_none(service: Canned, ledger: TableLedger) -> None:
+    service.answer(said(200, "{}"))
+    with pytest.raises(Unavailable, match="without an ETag"):
+        await ledger.latest(VM)
+    service.answers.clear()
+    service.answer(said(200, "{}", {"ETag": "x"}))
+    with pytest.raises(Damaged, match="row None None: expected a Record in `body`"):
+        await ledger.latest(VM)
 
 
 @pytest.mark.parametrize(

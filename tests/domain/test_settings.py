@@ -110,6 +110,11 @@ def test_what_is_missing_or_malformed_names_itself(change: dict[str, str], says:
         Settings.from_env(LEAST | change)
 
 
+def test_a_scheme_may_be_in_capitals() -> None:
+    settings = Settings.from_env(LEAST | {"STOPGAP_ARM_ENDPOINT": "HTTPS://Management.Azure.com/"})
+    assert settings.arm_endpoint == "https://Management.Azure.com", "else nobody would get a token"
+
+
 def test_a_webhooks_address_is_a_secret() -> None:
     with pytest.raises(SettingError) as raised:
         Settings.from_env(LEAST | {"STOPGAP_WEBHOOK_URL": "http://hooks.example.com/s3cret"})
