@@ -124,7 +124,7 @@ class Transport(AsyncHttpTransport[HttpRequest, AsyncHttpResponse]):
     ) -> AsyncHttpResponse:
         """Whatever is answered. Redirects are not followed: what is told of tokens and keys is for one service alone.
 
-        A request that cannot do twice what it does once (a POST) is sent once. Of others, one whose connection is lost
+        A POST, which may do twice what is sent twice, is sent once. A GET, PUT or DELETE whose connection is lost
         before an answer begins is sent once more, by aiohttp.
 
         Args:

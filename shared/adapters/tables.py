@@ -565,7 +565,10 @@ def _conditional(row: Columns, found: Found | None) -> Write:
 
 
 def _most_bytes(body: str) -> int:
-    """How many bytes a row's JSON can become as a text in JSON: `"` becomes two, `ü` six."""
+    """How many bytes a row's JSON can become as a text in JSON: `"` becomes two, `ü` six.
+
+    What Unicode added later becomes twelve, for which `_MOST_BYTES` leaves room.
+    """
     return len(body) * (2 if body.isascii() else 6)
 
 

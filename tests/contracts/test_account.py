@@ -217,10 +217,9 @@ class TestSharedAccessSignatures:
             expiry=datetime.now(UTC) + timedelta(hours=1),
         )
         async with with_sas(azurite, "table", sas) as account:
-            rows = Rows(account, "ledger")
             with pytest.raises(StorageFault) as caught:
-                await rows.read("here", uuid4().hex)
-            assert caught.value.error_code == "TableNotFound"
+                await Rows(account, f"none{uuid4().hex}").read("p", "a")
+            assert caught.value.error_code == "TableNotFound", "and not that it is refused"
 
     async def test_azurite_takes_it_for_queues(self, azurite: Azurite) -> None:
         sas = generate_queue_sas(

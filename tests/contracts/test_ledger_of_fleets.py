@@ -310,7 +310,7 @@ class TestCoverage:
         assert transport.requests == ["POST"] * 5
         transport.clear()
         await ledger.coverage([subscriptions[2]])
-        assert (transport.requests, transport.rows) == (["GET"], 0), "of one it is no query"
+        assert (transport.requests, transport.rows) == (["GET"], 0), "a point read"
         await ledger.coverage(subscriptions)
         assert len(transport.requests) == 2
 
