@@ -187,7 +187,7 @@ def _json(row: Row) -> bytes:
         else:
             told[name] = value
     encoded = msgspec.json.encode(told)
-    return encoded if encoded.isascii() else json.dumps(told).encode()
+    return encoded if encoded.isascii() else json.dumps(told, separators=(",", ":")).encode()
 
 
 def _decoded[Value](answer: AsyncHttpResponse, of: type[Value]) -> Value:

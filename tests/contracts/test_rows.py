@@ -256,11 +256,11 @@ class TestRequests:
         assert asked.body.decode() == (
             f"--{batch}\r\nContent-Type: multipart/mixed; boundary={changes}\r\n\r\n"
             f"{part}POST {place} HTTP/1.1\r\n{writes}\r\n"
-            '{"PartitionKey": "p", "RowKey": "a", "n": 1}\r\n'
+            '{"PartitionKey":"p","RowKey":"a","n":1}\r\n'
             f"{part}PUT {place}(PartitionKey='p',RowKey='b%27%27%C3%BC') HTTP/1.1\r\n{writes}\r\n"
-            '{"PartitionKey": "p", "RowKey": "b\'\\u00fc", "n": 1}\r\n'
+            '{"PartitionKey":"p","RowKey":"b\'\\u00fc","n":1}\r\n'
             f"{part}PUT {place}(PartitionKey='p',RowKey='c') HTTP/1.1\r\n{writes}If-Match: W/\"x\"\r\n\r\n"
-            '{"PartitionKey": "p", "RowKey": "c", "n": 1}\r\n'
+            '{"PartitionKey":"p","RowKey":"c","n":1}\r\n'
             f"{part}DELETE {place}(PartitionKey='p',RowKey='d') HTTP/1.1\r\n{reads}If-Match: *\r\n\r\n\r\n"
             f"{part}DELETE {place}(PartitionKey='p',RowKey='e') HTTP/1.1\r\n{reads}If-Match: W/\"y\"\r\n\r\n\r\n"
             f"--{changes}--\r\n--{batch}--\r\n"
