@@ -17,8 +17,8 @@ from benchmarks.app import app
 from benchmarks.floor import Floor, Row
 from benchmarks.meter import metered
 from benchmarks.rows import Name, key_of, look_at, name_of, writes, written
-from benchmarks.stage import Counts, Stage, arm_requests
-from benchmarks.targets import Figure
+from benchmarks.stage import CannotMeasure, Counts, Stage, arm_requests
+from benchmarks.targets import Compared, Figure
 from benchmarks.told_events import event_of
 from local.azure.life import Verb
 from local.azure.settings import DEFAULT_SUBSCRIPTION
@@ -31,11 +31,12 @@ from shared.domain.states import PowerState, ProvisioningState, Reading
 from shared.ports import Change
 from shared.watch import Watch
 
-VMS = 350
-CHUNK = 50
-"""How many events are metered at a time, the app's and then the floor's. The first chunk is not counted."""
+CHUNKS, CHUNK = 21, 40
+"""How many events are metered at a time, the app's and then the floor's, and how often. The first is not counted."""
+ALONE = 5
+"""The last so many times, events with a change come one after the other: then it is seen how long one takes."""
 AT_ONCE = 16
-"""How many are under way at a time: one instance serves many."""
+"""How many are under way at a time otherwise: one instance serves many."""
 
 KINDS = {"same": Verb.UPDATE, "changed": Verb.POWER_OFF}
 """What the events tell of: an update of a VM that runs on, or a power-off."""
@@ -43,45 +44,66 @@ KINDS = {"same": Verb.UPDATE, "changed": Verb.POWER_OFF}
 RUNNING = Reading(PowerState.RUNNING, ProvisioningState.SUCCEEDED, None, hibernated=False)
 
 
-async def chapter() -> list[Figure]:
-    """Both kinds of events."""
-    return [figure for kind in KINDS for figure in await _of(kind)]
-
-
-async def _of(kind: str) -> list[Figure]:
-    async with Stage() as stage:
-        ids = await stage.running(VMS)
-        if kind == "changed":
-            await stage.act("power_off", ids)
-        chunks = [Chunk(**each) for each in await stage.measure("events", kind=kind, ids=ids)]
-    if any(each.app_asked != each.floor_asked for each in chunks):
-        raise RuntimeError(f"event, {kind}: app and floor did not ask for the same: {chunks}")
-    asked = chunks[0].app_asked
-    reads = asked.get("storage read", 0) + asked.get("storage query", 0)
-    cpu = f"{median(each.app_cpu for each in chunks) / CHUNK * 1000:.2f} ms against "
-    cpu += f"{median(each.floor_cpu for each in chunks) / CHUNK * 1000:.2f} ms"
-    figures = [
-        Figure(f"event.{kind}.arm", arm_requests(asked) / CHUNK),
-        Figure(f"event.{kind}.reads", reads / CHUNK),
-        Figure(f"event.{kind}.writes", asked.get("storage transaction", 0) / CHUNK),
-        Figure(f"event.{kind}.cpu", median(each.app_cpu / each.floor_cpu for each in chunks), cpu),
-    ]
-    if kind == "changed":
-        alone = chunks[-1]
-        figures.append(Figure("event.changed.wall", alone.app_wall / alone.floor_wall, "one at a time"))
-    return figures
-
-
 @dataclass(frozen=True, slots=True)
 class Chunk:
     """What some events took, in seconds, and what was asked for."""
 
+    events: int
     app_cpu: float
     app_wall: float
     app_asked: Mapping[str, int]
     floor_cpu: float
     floor_wall: float
     floor_asked: Mapping[str, int]
+
+
+async def chapter(chunks: int = CHUNKS, chunk: int = CHUNK, alone: int = ALONE) -> list[Figure]:
+    """Both kinds of events."""
+    return [
+        *await _of("same", chunks, chunk, 0),
+        *await _of("changed", chunks + alone, chunk, alone),
+    ]
+
+
+async def _of(kind: str, chunks: int, chunk: int, alone: int) -> list[Figure]:
+    async with Stage() as stage:
+        ids = await stage.running(chunks * chunk)
+        if kind == "changed":
+            await stage.act("power_off", ids)
+        told = await stage.measure("events", kind=kind, ids=ids, chunk=chunk, alone=alone)
+    return figures_of(kind, [Chunk(**each) for each in told], alone)
+
+
+def figures_of(kind: str, chunks: Sequence[Chunk], alone: int) -> list[Figure]:
+    """What chunks, all of the same number of events, come to. `CannotMeasure` if the floor did not do the same."""
+    for each in chunks:
+        if each.app_asked != each.floor_asked:
+            raise CannotMeasure(
+                f"event, {kind}: the app asked for {each.app_asked}, the floor for {each.floor_asked}"
+            )
+    asked, events = chunks[0].app_asked, chunks[0].events
+    many, one_by_one = chunks[: len(chunks) - alone], chunks[len(chunks) - alone :]
+    figures = [
+        Figure(f"event.{kind}.arm", arm_requests(asked) / events),
+        Figure(f"event.{kind}.reads", reads(asked) / events),
+        Figure(f"event.{kind}.writes", asked.get("storage transaction", 0) / events),
+        _ratio(f"event.{kind}.cpu", events, [(each.app_cpu, each.floor_cpu) for each in many]),
+    ]
+    if one_by_one:
+        walls = [(each.app_wall, each.floor_wall) for each in one_by_one]
+        figures.append(_ratio(f"event.{kind}.wall", events, walls))
+    return figures
+
+
+def reads(asked: Mapping[str, int]) -> int:
+    """How often storage's table was read."""
+    return asked.get("storage read", 0) + asked.get("storage query", 0)
+
+
+def _ratio(key: str, events: int, pairs: Sequence[tuple[float, float]]) -> Figure:
+    ours, floor = (median(each) / events * 1_000 for each in zip(*pairs, strict=True))
+    ratio = median(one / other for one, other in pairs)
+    return Figure(key, ratio, Compared("ms, app : floor", ours, floor))
 
 
 class Unlimited(Budgets):
@@ -105,8 +127,9 @@ async def measured(parameters: dict[str, Any]) -> list[Chunk]:
         counts = Counts(http, parameters["arm"], parameters["counts"])
         await _remember(watch, ids)
         chunks = list[Chunk]()
-        for number, some in enumerate(batched(ids, CHUNK, strict=True)):
-            at_once = 1 if CHUNK * (number + 1) == len(ids) else AT_ONCE
+        all_chunks = list(batched(ids, parameters["chunk"], strict=True))
+        for number, some in enumerate(all_chunks):
+            at_once = 1 if number >= len(all_chunks) - parameters["alone"] else AT_ONCE
             events = [_event(KINDS[kind], each) for each in some]
             await counts.since()
             with metered() as ours:
@@ -115,15 +138,16 @@ async def measured(parameters: dict[str, Any]) -> list[Chunk]:
             rows = await written(floor, {name_of(each) for each in some}) if kind == "changed" else {}
             await counts.since()
             with metered() as bare:
-                await _each(_Exchange(floor, rows), some, at_once)
-            chunks.append(Chunk(ours.cpu, ours.wall, asked, bare.cpu, bare.wall, await counts.since()))
+                await _each(Exchange(floor, rows), some, at_once)
+            floor_asked = await counts.since()
+            chunks.append(Chunk(len(some), ours.cpu, ours.wall, asked, bare.cpu, bare.wall, floor_asked))
     return chunks[1:]
 
 
 async def _remember(watch: Watch, ids: Sequence[str]) -> None:
     """Let the ledger say that all run, as of a minute ago."""
     then = watch.now() - timedelta(minutes=1)
-    for some in batched(ids, CHUNK, strict=True):
+    for some in batched(ids, AT_ONCE, strict=False):
         looks = await asyncio.gather(*(watch.vms.look(vm) for each in some if (vm := parse_vm_id(each))))
         seen = [look for look in looks if isinstance(look, Observation)]
         running = [replace(look, observed_at=then, reading=RUNNING) for look in seen]
@@ -137,13 +161,15 @@ def _event(verb: Verb, vm_id: str) -> Event:
 
 
 @dataclass(frozen=True, slots=True)
-class _Exchange:
+class Exchange:
     """What the floor does for an event."""
 
     floor: Floor
-    rows: dict[Name, list[Row]]
+    rows: Mapping[Name, Sequence[Row]]
+    """What is to be written of a VM; nothing, if nothing is new of it."""
 
     async def __call__(self, vm_id: str) -> None:
+        """All of it, for one event."""
         name = name_of(vm_id)
         await self.floor.vm(vm_id)
         _, etag = await self.floor.row(DEFAULT_SUBSCRIPTION, key_of(name))
@@ -164,4 +190,4 @@ async def _each[Item](work: Callable[[Item], Awaitable[object]], items: Sequence
 
 
 if __name__ == "__main__":
-    print(msgspec.json.encode(asyncio.run(measured(json.loads(sys.argv[1])))).decode())
+    print(msgspec.json.encode(asyncio.run(measured(json.load(sys.stdin)))).decode())

@@ -40,12 +40,14 @@ async def written(floor: Floor, names: Collection[Name] | None = None) -> dict[N
         kind, group, name, *_ = row["RowKey"].split("!")
         if names is None or (group, name) in names:
             rows = found[group, name]
-            times = {f"{column}@odata.type": "Edm.DateTime" for column in _TIMES if column in row}
-            rows.insert(
-                0 if kind == "vm" else len(rows),
-                {**row, **times, "body": json.loads(row["body"])},
-            )
+            rows.insert(0 if kind == "vm" else len(rows), again(row))
     return found
+
+
+def again(row: Row) -> Row:
+    """A row as it is to be written again, from one that was read."""
+    times = {f"{column}@odata.type": "Edm.DateTime" for column in _TIMES if column in row}
+    return {**row, **times, "body": json.loads(row["body"])}
 
 
 def writes(rows: Sequence[Row], etag: str | None) -> list[Write]:
