@@ -4,6 +4,7 @@ import argparse
 import asyncio
 import sys
 import time
+import traceback
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -72,6 +73,9 @@ def main(words: Sequence[str] | None = None, console: Console | None = None) -> 
         return NOT_MEASURED
     except KeyboardInterrupt:
         return INTERRUPTED
+    except Exception:  # noqa: BLE001 - whatever it is, Python's own exit code would say that something was measured
+        traceback.print_exc()
+        return NOT_MEASURED
     found = Report.here(began_at, load, figures)
     found.write(args.json)
     show(found, console)

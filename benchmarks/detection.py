@@ -19,7 +19,7 @@ from aiohttp import web
 
 from benchmarks.events import Exchange
 from benchmarks.floor import Floor, Row
-from benchmarks.rows import Name, name_of, written
+from benchmarks.rows import Name, written
 from benchmarks.stage import CannotMeasure, Stage, arm_requests
 from benchmarks.targets import Compared, Figure
 from benchmarks.told_events import annotation_of, event_of
@@ -70,9 +70,10 @@ async def _told(stage: Stage, off: Sequence[str], shut: Sequence[str], others: S
         asked = 0
         for kind, event in told:
             await counts.since()
+            began_at = datetime.now(UTC)
             ours = await _post(http, event)
             asked += arm_requests(await counts.since())
-            rows.update(await written(floor, {name_of(event["subject"])}))
+            rows.update(await written(floor, began_at))
             seconds[kind].append((ours, await _post(bare, event)))
         found = await _flagged(http, [*off, *shut])
     late = max(_at(vm["flag"]["flagged_at"]) - _at(vm["since"]) - GRACE for vm in found)

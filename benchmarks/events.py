@@ -5,7 +5,7 @@ import json
 import sys
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from itertools import batched
 from statistics import median
 from typing import Any
@@ -60,12 +60,13 @@ class Chunk:
 async def chapter(chunks: int = CHUNKS, chunk: int = CHUNK, alone: int = ALONE) -> list[Figure]:
     """Both kinds of events."""
     return [
-        *await _of("same", chunks, chunk, 0),
-        *await _of("changed", chunks + alone, chunk, alone),
+        *await of_kind("same", chunks, chunk, 0),
+        *await of_kind("changed", chunks + alone, chunk, alone),
     ]
 
 
-async def _of(kind: str, chunks: int, chunk: int, alone: int) -> list[Figure]:
+async def of_kind(kind: str, chunks: int, chunk: int, alone: int) -> list[Figure]:
+    """One kind of `KINDS`: so many times so many events, the last ones of them one by one."""
     async with Stage() as stage:
         ids = await stage.running(chunks * chunk)
         if kind == "changed":
@@ -132,10 +133,11 @@ async def measured(parameters: dict[str, Any]) -> list[Chunk]:
             at_once = 1 if number >= len(all_chunks) - parameters["alone"] else AT_ONCE
             events = [_event(KINDS[kind], each) for each in some]
             await counts.since()
+            began_at = datetime.now(UTC)
             with metered() as ours:
                 await _each(watch.event, events, at_once)
             asked = await counts.since()
-            rows = await written(floor, {name_of(each) for each in some}) if kind == "changed" else {}
+            rows = await written(floor, began_at) if kind == "changed" else {}
             await counts.since()
             with metered() as bare:
                 await _each(Exchange(floor, rows), some, at_once)

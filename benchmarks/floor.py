@@ -77,14 +77,20 @@ class Floor:
         return (json.loads(row["body"]), headers["ETag"]) if "body" in row else (None, None)
 
     async def rows(
-        self, partition: str, *, of: str = "vm!", to: str = 'vm"', select: Sequence[str] = ()
+        self,
+        partition: str,
+        *,
+        of: str = "vm!",
+        to: str = 'vm"',
+        select: Sequence[str] = (),
+        since: datetime | None = None,
     ) -> list[Any]:
-        """All rows of a partition between two row keys, as they come."""
+        """All rows of a partition between two row keys, as they come; those that were written since then."""
         found = list[Any]()
-        query = {
-            "$filter": f"PartitionKey eq '{partition}' and RowKey gt '{of}' and RowKey lt '{to}'",
-            "$top": "1000",
-        }
+        wanted = f"PartitionKey eq '{partition}' and RowKey gt '{of}' and RowKey lt '{to}'"
+        if since:
+            wanted += f" and Timestamp ge datetime'{since:%Y-%m-%dT%H:%M:%S.%fZ}'"
+        query = {"$filter": wanted, "$top": "1000"}
         if select:
             query["$select"] = ",".join(select)
         goes_on: dict[str, str] = {}

@@ -4,7 +4,7 @@ import asyncio
 import gc
 import json
 import sys
-from collections.abc import Coroutine, Mapping, Sequence
+from collections.abc import Coroutine, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -19,7 +19,7 @@ import msgspec
 from benchmarks import meter
 from benchmarks.app import app
 from benchmarks.floor import TABLE, Floor, Row, Write
-from benchmarks.rows import Name, again, batches, is_stopped, key_of, look_at, name_of, writes, written
+from benchmarks.rows import Name, again, batches, is_stopped, key_of, look_at, writes, written
 from benchmarks.stage import CannotMeasure, Counts, Stage, arm_requests, storage_requests
 from benchmarks.targets import SIZES, Compared, Figure
 from local.azure.settings import DEFAULT_SUBSCRIPTION
@@ -29,15 +29,15 @@ from shared.ports import Sweep
 
 ROUNDS: Mapping[int, Mapping[str, int]] = {
     1_000: {"first": 5, "same": 7, "some": 5},
-    10_000: {"first": 2, "same": 5, "some": 2},
-    50_000: {"first": 1, "same": 3, "some": 1},
+    10_000: {"first": 2, "same": 5, "some": 3},
+    50_000: {"first": 1, "same": 3, "some": 2},
 }
 """How often each sweep is measured. In a large fleet one takes longer than what disturbs it."""
 
 PAGE = 100
 """Rows of a page of the simulated Azure's lists."""
 CHANGED = 100
-"""One VM of so many has changed."""
+"""One VM of so many has changed, all over the fleet."""
 
 LOOKS_PUT_AT_ONCE = 50
 _VMS = f"/subscriptions/{DEFAULT_SUBSCRIPTION}/providers/Microsoft.Compute/virtualMachines"
@@ -60,18 +60,20 @@ class Swept:
 
 async def chapter(rounds: Mapping[int, Mapping[str, int]] = ROUNDS) -> list[Figure]:
     """All sizes."""
-    found = [figure for size, times in rounds.items() for figure in await _of(size, times)]
-    small, large = (
-        next(
-            (each.compared.ours for each in found if each.key == f"sweep.same.{size}.cpu" and each.compared),
-            0,
-        )
-        for size in (SIZES[0], SIZES[-1])
-    )
-    return [*found, Figure("sweep.growth", large / small)] if small and large else found
+    found = [figure for size, times in rounds.items() for figure in await of_size(size, times)]
+    return [*found, *growth(found)]
 
 
-async def _of(size: int, rounds: Mapping[str, int]) -> list[Figure]:
+def growth(figures: Sequence[Figure]) -> Iterator[Figure]:
+    """How the cost of a VM grows from the smallest fleet to the largest, if both have been swept."""
+    costs = {each.key: each.compared.ours for each in figures if each.compared}
+    small, large = (costs.get(f"sweep.same.{size}.cpu") for size in (SIZES[0], SIZES[-1]))
+    if small and large:
+        yield Figure("sweep.growth", large / small)
+
+
+async def of_size(size: int, rounds: Mapping[str, int]) -> list[Figure]:
+    """One fleet, and each kind of sweep as often as is said."""
     found: dict[str, list[tuple[Swept, Swept]]] = {kind: [] for kind in rounds}
     async with Stage() as stage:
         ids = await stage.fleet(size)
@@ -80,18 +82,19 @@ async def _of(size: int, rounds: Mapping[str, int]) -> list[Figure]:
             found["first"].append(await _both(stage, anew=True))
         found["same"] = [await _both(stage) for _ in range(rounds["same"])]
         powers = await stage.powers()
-        running = iter(each for each in ids if powers[each.lower()] == PowerState.RUNNING)
-        for _ in range(rounds["some"]):
-            changed = [each for each, _ in zip(running, range(size // CHANGED), strict=False)]
-            await stage.act("power_off", changed)
-            found["some"].append(await _both(stage, changed=changed))
+        running = [each for each in ids if powers[each.lower()] == PowerState.RUNNING]
+        apart = len(running) * CHANGED // size
+        for number in range(rounds["some"]):
+            await stage.act("power_off", running[number::apart][: size // CHANGED])
+            found["some"].append(await _both(stage))
     return [figure for kind, each in found.items() for figure in figures_of(kind, size, each)]
 
 
-async def _both(stage: Stage, **parameters: object) -> tuple[Swept, Swept]:
-    """The app, and then the floor, which writes what the app has written."""
+async def _both(stage: Stage, *, anew: bool = False) -> tuple[Swept, Swept]:
+    """The app, and then the floor, which writes what the app has written; of a first sweep, to a table of its own."""
+    since = None if anew else datetime.now(UTC).isoformat()
     ours = await stage.measure("sweeps", who="app")
-    floor = await stage.measure("sweeps", who="floor", **parameters)
+    floor = await stage.measure("sweeps", who="floor", since=since)
     return Swept(**ours), Swept(**floor)
 
 
@@ -142,21 +145,19 @@ async def measured(parameters: dict[str, Any]) -> Swept:
 
 
 async def _floor(stack: AsyncExitStack, parameters: dict[str, Any]) -> Coroutine[Any, Any, object]:
-    """The floor's sweep, for which it has to be known what the app has written. A first one goes to a new table."""
+    """The floor's sweep, for which it has to be known what the app has written."""
     where = parameters["arm"], parameters["storage"]
     floor = await stack.enter_async_context(Floor(*where))
-    anew, changed = parameters.get("anew", False), parameters.get("changed", [])
-    rows = dict[Name, list[Row]]()
-    if anew or changed:
-        rows = await written(floor, None if anew else {name_of(each) for each in changed})
+    since = parameters["since"]
+    rows = await written(floor, since and datetime.fromisoformat(since))
     (coverage,) = map(again, await floor.rows(_COVERAGE, of="", to="~"))
-    if anew:
+    if not since:
         floor = await stack.enter_async_context(Floor(*where, table=_FLOORS_TABLE))
         await floor.make()
     # What is only there to be written is no garbage that the floor has to look through.
     gc.collect()
     gc.freeze()
-    return _sweep(floor, rows, coverage, anew=anew)
+    return _sweep(floor, rows, coverage, anew=not since)
 
 
 async def _sweep(floor: Floor, rows: dict[Name, list[Row]], coverage: Row, *, anew: bool) -> None:

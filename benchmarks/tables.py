@@ -33,6 +33,16 @@ class Shown:
     cases: Sequence[str]
     lines: Sequence[Line]
 
+    @property
+    def heads(self) -> Sequence[str]:
+        """Of all columns but the first, the last one for what is promised, if anything is."""
+        cases = [case or "measured" for case in self.cases]
+        return [*cases, "promised"] if any(line.promised for line in self.lines) else cases
+
+    def cells(self, line: Line) -> Sequence[str]:
+        """Of a row, under those heads."""
+        return [*line.cells, line.promised][: len(self.heads)]
+
 
 def shown(figures: Sequence[Figure]) -> list[Shown]:
     """All tables that there are figures for."""
@@ -61,11 +71,9 @@ def number(value: float) -> str:
 
 def markdown(table: Shown) -> str:
     """For a page."""
-    heads = ["", *(case or "measured" for case in table.cases), "promised"]
-    rows = [heads, ["---"] * len(heads)]
-    for line in table.lines:
-        name = f"*{line.name}*" if line.aside else line.name
-        rows.append([name, *line.cells, line.promised])
+    heads = ["", *table.heads]
+    lines = [[f"*{line.name}*" if line.aside else line.name, *table.cells(line)] for line in table.lines]
+    rows = [heads, ["---"] * len(heads), *lines]
     return "\n".join(f"| {' | '.join(row)} |" for row in rows)
 
 
@@ -73,13 +81,12 @@ def drawn(table: Shown) -> Drawn:
     """For a terminal."""
     made = Drawn(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
     made.add_column(table.title, header_style="bold")
-    for case in table.cases:
-        made.add_column(case or "measured", justify="right", no_wrap=True)
-    made.add_column("promised", justify="right", no_wrap=True)
+    for head in table.heads:
+        made.add_column(head, justify="right", no_wrap=True)
     for line in table.lines:
         style = "dim" if line.aside else None if line.met else "bold red"
         name = f"  {line.name}" if line.aside else line.name
-        made.add_row(name, *line.cells, line.promised, style=style)
+        made.add_row(name, *table.cells(line), style=style)
     return made
 
 

@@ -15,9 +15,9 @@ class Table(StrEnum):
     """The tables that figures are shown in, by their titles, in their order."""
 
     EVENT = "An event"
-    FIRST_SWEEP = "A sweep, the first of a fleet"
-    SAME_SWEEP = "A sweep that finds nothing new"
-    SOME_SWEEP = "A sweep that finds 1 % of the VMs changed"
+    FIRST_SWEEP = "A first sweep"
+    SAME_SWEEP = "A sweep, nothing new"
+    SOME_SWEEP = "A sweep, 1 % changed"
     BURST = "A burst: 10,000 events in 5 minutes"
     COLD = "A cold start, the first event included"
     IMPORTS = "What a cold start imports"
