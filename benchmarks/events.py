@@ -33,10 +33,10 @@ from shared.watch import Watch
 
 CHUNKS, CHUNK = 21, 40
 """How many events are metered at a time, the app's and then the floor's, and how often. The first is not counted."""
-ALONE = 5
-"""The last so many times, events with a change come one after the other: then it is seen how long one takes."""
+ALONE = 100
+"""So many events with a change come after that one by one, each before the floor's: to see how long one takes."""
 AT_ONCE = 16
-"""How many are under way at a time otherwise: one instance serves many."""
+"""How many of a chunk are under way at a time: one instance serves many."""
 
 KINDS = {"same": Verb.UPDATE, "changed": Verb.POWER_OFF}
 """What the events tell of: an update of a VM that runs on, or a power-off."""
@@ -61,14 +61,14 @@ async def chapter(chunks: int = CHUNKS, chunk: int = CHUNK, alone: int = ALONE) 
     """Both kinds of events."""
     return [
         *await of_kind("same", chunks, chunk, 0),
-        *await of_kind("changed", chunks + alone, chunk, alone),
+        *await of_kind("changed", chunks, chunk, alone),
     ]
 
 
 async def of_kind(kind: str, chunks: int, chunk: int, alone: int) -> list[Figure]:
-    """One kind of `KINDS`: so many times so many events, the last ones of them one by one."""
+    """One kind of `KINDS`: so many times so many events, and then some one by one."""
     async with Stage() as stage:
-        ids = await stage.running(chunks * chunk)
+        ids = await stage.running(chunks * chunk + alone)
         if kind == "changed":
             await stage.act("power_off", ids)
         told = await stage.measure("events", kind=kind, ids=ids, chunk=chunk, alone=alone)
@@ -76,7 +76,7 @@ async def of_kind(kind: str, chunks: int, chunk: int, alone: int) -> list[Figure
 
 
 def figures_of(kind: str, chunks: Sequence[Chunk], alone: int) -> list[Figure]:
-    """What chunks, all of the same number of events, come to. `CannotMeasure` if the floor did not do the same."""
+    """What chunks come to, the last ones of one event each. `CannotMeasure` if the floor did not do the same."""
     for each in chunks:
         if each.app_asked != each.floor_asked:
             raise CannotMeasure(
@@ -92,7 +92,7 @@ def figures_of(kind: str, chunks: Sequence[Chunk], alone: int) -> list[Figure]:
     ]
     if one_by_one:
         walls = [(each.app_wall, each.floor_wall) for each in one_by_one]
-        figures.append(_ratio(f"event.{kind}.wall", events, walls))
+        figures.append(_ratio(f"event.{kind}.wall", 1, walls))
     return figures
 
 
@@ -116,8 +116,8 @@ class Unlimited(Budgets):
 
 
 async def measured(parameters: dict[str, Any]) -> list[Chunk]:
-    """The app and the floor in turn, some events at a time; the last ones one after the other."""
-    kind, ids = parameters["kind"], parameters["ids"]
+    """The app and the floor in turn, some events at a time; the last ones one by one."""
+    kind, ids, alone = parameters["kind"], parameters["ids"], parameters["alone"]
     async with (
         app() as made,
         Floor(parameters["arm"], parameters["storage"]) as floor,
@@ -128,19 +128,19 @@ async def measured(parameters: dict[str, Any]) -> list[Chunk]:
         counts = Counts(http, parameters["arm"], parameters["counts"])
         await _remember(watch, ids)
         chunks = list[Chunk]()
-        all_chunks = list(batched(ids, parameters["chunk"], strict=True))
-        for number, some in enumerate(all_chunks):
-            at_once = 1 if number >= len(all_chunks) - parameters["alone"] else AT_ONCE
+        many = batched(ids[: len(ids) - alone], parameters["chunk"], strict=True)
+        for some in (*many, *batched(ids[len(ids) - alone :], 1, strict=True)):
+            tidy = len(some) > 1
             events = [_event(KINDS[kind], each) for each in some]
             await counts.since()
             began_at = datetime.now(UTC)
-            with metered() as ours:
-                await _each(watch.event, events, at_once)
+            with metered(tidy=tidy) as ours:
+                await _each(watch.event, events)
             asked = await counts.since()
             rows = await written(floor, began_at) if kind == "changed" else {}
             await counts.since()
-            with metered() as bare:
-                await _each(Exchange(floor, rows), some, at_once)
+            with metered(tidy=tidy) as bare:
+                await _each(Exchange(floor, rows), some)
             floor_asked = await counts.since()
             chunks.append(Chunk(len(some), ours.cpu, ours.wall, asked, bare.cpu, bare.wall, floor_asked))
     return chunks[1:]
@@ -180,7 +180,7 @@ class Exchange:
             await self.floor.put("looks", look_at(vm_id), 900)
 
 
-async def _each[Item](work: Callable[[Item], Awaitable[object]], items: Sequence[Item], at_once: int) -> None:
+async def _each[Item](work: Callable[[Item], Awaitable[object]], items: Sequence[Item]) -> None:
     """So many at a time."""
     left = iter(items)
 
@@ -188,7 +188,7 @@ async def _each[Item](work: Callable[[Item], Awaitable[object]], items: Sequence
         for item in left:
             await work(item)
 
-    await asyncio.gather(*(one_after_another() for _ in range(at_once)))
+    await asyncio.gather(*(one_after_another() for _ in range(min(AT_ONCE, len(items)))))
 
 
 if __name__ == "__main__":

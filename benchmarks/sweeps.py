@@ -29,8 +29,8 @@ from shared.ports import Sweep
 
 ROUNDS: Mapping[int, Mapping[str, int]] = {
     1_000: {"first": 5, "same": 7, "some": 5},
-    10_000: {"first": 2, "same": 5, "some": 3},
-    50_000: {"first": 1, "same": 3, "some": 2},
+    10_000: {"first": 2, "same": 3, "some": 2},
+    50_000: {"first": 1, "same": 2, "some": 2},
 }
 """How often each sweep is measured. In a large fleet one takes longer than what disturbs it."""
 
