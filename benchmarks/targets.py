@@ -80,7 +80,7 @@ def _burst(size: int) -> dict[str, Target]:
 
 def _imports(group: str, row: str) -> dict[str, Target]:
     return {
-        f"imports.{group}.ms": Target(Table.IMPORTS, row, column="ms, watched"),
+        f"imports.{group}.ms": Target(Table.IMPORTS, row, column="ms"),
         f"imports.{group}.share": Target(Table.IMPORTS, row, column="% of all"),
     }
 

@@ -31,7 +31,7 @@ def test_cases_are_columns_and_a_ratio_is_followed_by_what_it_is_made_of() -> No
 def test_where_nothing_is_promised_there_is_no_column_for_it() -> None:
     table = shown_as(Table.IMPORTS, [Figure("imports.own.ms", 57.0)])
     assert table
-    assert markdown(table).splitlines()[0] == "|  | ms, watched |"
+    assert markdown(table).splitlines()[0] == "|  | ms |"
 
 
 def test_what_was_not_measured_is_not_shown() -> None:
