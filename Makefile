@@ -5,7 +5,7 @@ BIN := .venv/bin
 CODE := function_app.py functions shared local benchmarks tests
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
-.PHONY: help setup check format test test-long race demo bench states scale requirements
+.PHONY: help setup check format test test-long race demo bench performance states scale requirements
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -39,6 +39,9 @@ demo: setup ## the story of a fleet on real parts (ONCE=1: end with it, HOST=fun
 
 bench: setup ## what Stopgap costs, against the least it could (ONLY=events, sweeps, burst, cold or detection)
 	@$(BIN)/python -m benchmarks $(if $(ONLY),--only $(ONLY))
+
+performance: setup ## make the tables of docs/performance.md (REPORT=build/bench.json: of that run, from now on)
+	@$(BIN)/python -m benchmarks.page $(if $(REPORT),--keep $(REPORT))
 
 states: setup ## make docs/states.md from the tables of the documents and of the domain
 	@$(BIN)/python -m local states

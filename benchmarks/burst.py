@@ -17,7 +17,7 @@ import aiohttp
 from azure.core.credentials import AccessToken
 
 from benchmarks.stage import Counts, Stage, arm_requests
-from benchmarks.targets import BURSTS, Figure
+from benchmarks.targets import BURSTS, Compared, Figure
 from local.azure.settings import DEFAULT_SUBSCRIPTION
 from shared.adapters.compute import ComputeVms
 from shared.adapters.memory import MemoryLedger, MemoryNotices, MemoryPrices, MemoryQueue
@@ -50,7 +50,7 @@ async def _of(size: int) -> list[Figure]:
     throttled = sum(count for what, count in told["counts"].items() if what.endswith(" 429"))
     return [
         Figure(f"burst.{size}.throttled", throttled),
-        Figure(f"burst.{size}.arm", arm / told["events"], f"{arm} for {told['events']} events"),
+        Figure(f"burst.{size}.arm", arm / told["events"], Compared("requests : events", arm, told["events"])),
         Figure(f"burst.{size}.wrong", told["wrong"]),
     ]
 
@@ -165,4 +165,4 @@ async def _each[Item](work: Callable[[Item], Awaitable[object]], items: Iterable
 
 
 if __name__ == "__main__":
-    print(json.dumps(asyncio.run(measured(json.loads(sys.argv[1])))))
+    print(json.dumps(asyncio.run(measured(json.load(sys.stdin)))))

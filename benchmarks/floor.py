@@ -71,20 +71,26 @@ class Floor:
         return lengths
 
     async def row(self, partition: str, key: str) -> Any:
-        """A point read: the row's `body` and its ETag."""
+        """A point read: the row's `body` and its ETag, both None if there is no row."""
         name = f"{self._table}(PartitionKey='{partition}',RowKey='{quote(key)}')"
-        row, headers = await self._get_table(name, "")
-        return json.loads(row["body"]), headers["ETag"]
+        row, headers = await self._get_table(name, "", 404)
+        return (json.loads(row["body"]), headers["ETag"]) if "body" in row else (None, None)
 
     async def rows(
-        self, partition: str, *, of: str = "vm!", to: str = 'vm"', select: Sequence[str] = ()
+        self,
+        partition: str,
+        *,
+        of: str = "vm!",
+        to: str = 'vm"',
+        select: Sequence[str] = (),
+        since: datetime | None = None,
     ) -> list[Any]:
-        """All rows of a partition between two row keys, as they come."""
+        """All rows of a partition between two row keys, as they come; those that were written since then."""
         found = list[Any]()
-        query = {
-            "$filter": f"PartitionKey eq '{partition}' and RowKey gt '{of}' and RowKey lt '{to}'",
-            "$top": "1000",
-        }
+        wanted = f"PartitionKey eq '{partition}' and RowKey gt '{of}' and RowKey lt '{to}'"
+        if since:
+            wanted += f" and Timestamp ge datetime'{since:%Y-%m-%dT%H:%M:%S.%fZ}'"
+        query = {"$filter": wanted, "$top": "1000"}
         if select:
             query["$select"] = ",".join(select)
         goes_on: dict[str, str] = {}
@@ -127,13 +133,6 @@ class Floor:
             raise RuntimeError(f"the floor's transaction: {answer.status} {done[:500]!r}")
         return done
 
-    async def replace(self, row: Row) -> None:
-        """Write one row, whatever is there."""
-        address = f"{self._table}(PartitionKey='{row['PartitionKey']}',RowKey='{quote(row['RowKey'])}')"
-        headers = self._signed(f"/{self._account}/{self._account}/{address}")
-        async with self._http.put(f"{self._tables}/{address}", json=dict(row), headers=headers) as answer:
-            _check(answer, 204)
-
     async def put(self, queue: str, text: str, hidden: int) -> None:
         """One message."""
         body = f"<QueueMessage><MessageText>{base64.b64encode(text.encode()).decode()}</MessageText></QueueMessage>"
@@ -156,16 +155,22 @@ class Floor:
             async with self._http.put(f"{self._queues}/{queue}", headers=headers) as answer:
                 _check(answer, 201, 204)
 
+    async def drop(self, table: str) -> None:
+        """Remove a table, if it is there."""
+        headers = self._signed(f"/{self._account}/{self._account}/Tables('{table}')")
+        async with self._http.delete(f"{self._tables}/Tables('{table}')", headers=headers) as answer:
+            _check(answer, 204, 404)
+
     async def _get_arm(self, path: str) -> Any:
         async with self._http.get(self._arm + path) as answer:
             return json.loads(await answer.read())
 
-    async def _get_table(self, name: str, query: str) -> tuple[Any, Mapping[str, str]]:
+    async def _get_table(self, name: str, query: str, *also: int) -> tuple[Any, Mapping[str, str]]:
         address = URL(f"{self._tables}/{name}{query}", encoded=True)
         headers = self._signed(f"/{self._account}{address.raw_path}")
         async with self._http.get(address, headers=headers) as answer:
             found = json.loads(await answer.read())
-        if answer.status != 200:
+        if answer.status not in {200, *also}:
             raise RuntimeError(f"the floor's read: {answer.status} {found}")
         return found, answer.headers
 

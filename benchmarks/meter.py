@@ -21,9 +21,10 @@ class Used:
 
 
 @contextmanager
-def metered() -> Iterator[Used]:
-    """Meter what is done meanwhile; garbage of what was done before is collected first."""
-    gc.collect()
+def metered(*, tidy: bool = True) -> Iterator[Used]:
+    """Meter what is done meanwhile; garbage of what was done before is collected first, unless that would disturb."""
+    if tidy:
+        gc.collect()
     used = Used()
     cpu, wall = time.process_time(), time.perf_counter()
     yield used

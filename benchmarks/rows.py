@@ -2,7 +2,7 @@
 
 import json
 from collections import defaultdict
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -33,19 +33,21 @@ def key_of(name: Name) -> str:
     return "!".join(("vm", *name))
 
 
-async def written(floor: Floor, names: Collection[Name] | None = None) -> dict[Name, list[Row]]:
-    """The rows of VMs (None: of all), the record first: on it a transaction is conditional."""
+async def written(floor: Floor, since: datetime | None) -> dict[Name, list[Row]]:
+    """The rows of VMs that were written since then (None: ever), the record first, as it has the condition."""
     found = defaultdict[Name, list[Row]](list)
-    for row in await floor.rows(DEFAULT_SUBSCRIPTION, of="", to="~"):
+    for row in await floor.rows(DEFAULT_SUBSCRIPTION, of="", to="~", since=since):
         kind, group, name, *_ = row["RowKey"].split("!")
-        if names is None or (group, name) in names:
-            rows = found[group, name]
-            times = {f"{column}@odata.type": "Edm.DateTime" for column in _TIMES if column in row}
-            rows.insert(
-                0 if kind == "vm" else len(rows),
-                {**row, **times, "body": json.loads(row["body"])},
-            )
+        rows = found[group, name]
+        rows.insert(0 if kind == "vm" else len(rows), again(row))
     return found
+
+
+def again(row: Row) -> Row:
+    """A row as it is to be written again, from one that was read."""
+    times = {f"{column}@odata.type": "Edm.DateTime" for column in _TIMES if column in row}
+    told = {name: value for name, value in row.items() if name != "Timestamp"}
+    return {**told, **times, "body": json.loads(row["body"])}
 
 
 def writes(rows: Sequence[Row], etag: str | None) -> list[Write]:

@@ -18,10 +18,14 @@ from local.azure.settings import DEFAULT_SUBSCRIPTION
 from local.azurite import Azurite
 from local.parts import ROOT, Child, plain_environment
 
-LONGEST = 300.0
+LONGEST = 180.0
 """Seconds that one measurement may take."""
 
 _LISTENING = re.compile(r"simulated Azure: listening on (http://\S+)")
+
+
+class CannotMeasure(RuntimeError):
+    """Something was not there, did not end, or did not do what it was to: what was measured says nothing."""
 
 
 class Stage:
@@ -84,6 +88,13 @@ class Stage:
             await self.steer(f"vms/{verb}", {"id": each})
         await self.steer("settle", {})
 
+    async def forget(self, *tables: str) -> None:
+        """Let the ledger be empty again, and other tables gone."""
+        async with Floor(self.arm, self.storage) as floor:
+            for table in tables:
+                await floor.drop(table)
+            await floor.make()
+
     async def powers(self) -> dict[str, str]:
         """The power state that each VM is in, by its lower-case id."""
         async with self._http.get(f"{self.arm}/_sim/powers") as answer:
@@ -91,28 +102,58 @@ class Stage:
         return powers
 
     async def measure(self, module: str, **parameters: object) -> Any:
-        """What a process of its own tells of a measurement: `python -m benchmarks.{module} PARAMETERS`."""
+        """What a process of its own tells of a measurement: `python -m benchmarks.{module} < PARAMETERS`."""
+        told, _ = await self.run(module, parameters)
+        return told
+
+    async def run(
+        self,
+        module: str,
+        parameters: Mapping[str, object],
+        *,
+        options: Sequence[str] = (),
+        settings: Mapping[str, str] | None = None,
+    ) -> tuple[Any, str]:
+        """The same, and what the process wrote on stderr.
+
+        Args:
+            module: Of the benchmarks.
+            parameters: What it is told, beside where things are.
+            options: Of Python.
+            settings: What is in its environment, beside the app's settings.
+
+        Raises:
+            CannotMeasure: It failed, or did not end.
+        """
         where = {"arm": self.arm, "storage": self.storage, "counts": self._storage_counts}
         told = {**where, "began": time.time(), **parameters}
         process = await asyncio.create_subprocess_exec(
             sys.executable,
+            *options,
             "-m",
             f"benchmarks.{module}",
-            json.dumps(told),
             cwd=ROOT,
-            env={**plain_environment(), **self.settings()},
+            env={**plain_environment(), **self.settings(), **(settings or {})},
+            stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,
         )
         try:
-            output, complaints = await asyncio.wait_for(process.communicate(), LONGEST)
-        except BaseException:
+            words = json.dumps(told).encode()
+            output, complaints = await asyncio.wait_for(process.communicate(words), LONGEST)
+        except TimeoutError:
+            raise CannotMeasure(f"benchmarks.{module} did not end within {LONGEST:g} s") from None
+        finally:
             if process.returncode is None:
                 process.kill()
-            raise
+                await process.wait()
         if process.returncode != 0:
-            raise RuntimeError(f"benchmarks.{module}: exit code {process.returncode}\n{complaints.decode()}")
-        return json.loads(output.splitlines()[-1])
+            raise CannotMeasure(f"benchmarks.{module}: exit code {process.returncode}\n{complaints.decode()}")
+        return json.loads(output.splitlines()[-1]), complaints.decode()
+
+    def counts(self) -> "Counts":
+        """What is asked for, from here on."""
+        return Counts(self._http, self.arm, self._storage_counts)
 
     def settings(self) -> dict[str, str]:
         """The app's."""
@@ -168,7 +209,12 @@ def arm_requests(counts: Mapping[str, int]) -> int:
     return sum(count for what, count in counts.items() if what.startswith("arm "))
 
 
+def storage_requests(counts: Mapping[str, int]) -> int:
+    """How many requests to storage there were."""
+    return sum(count for what, count in counts.items() if what.startswith("storage "))
+
+
 async def _good(answer: aiohttp.ClientResponse) -> Any:
     if answer.status >= 300:
-        raise RuntimeError(f"{answer.url}: {answer.status} {await answer.text()}")
+        raise CannotMeasure(f"{answer.url}: {answer.status} {await answer.text()}")
     return await answer.json()

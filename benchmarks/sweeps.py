@@ -1,10 +1,12 @@
 """What a sweep costs, by the size of the fleet: the first one, one with nothing new, one with 1 % changed."""
 
 import asyncio
+import gc
 import json
 import sys
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import batched
 from math import ceil
@@ -12,70 +14,119 @@ from statistics import median
 from typing import Any
 
 import aiohttp
+import msgspec
 
 from benchmarks import meter
 from benchmarks.app import app
-from benchmarks.floor import Floor, Row
-from benchmarks.rows import Name, batches, is_stopped, key_of, look_at, name_of, writes, written
-from benchmarks.stage import Counts, Stage, arm_requests
-from benchmarks.targets import SIZES, Figure
+from benchmarks.floor import TABLE, Floor, Row, Write
+from benchmarks.rows import Name, again, batches, is_stopped, key_of, look_at, writes, written
+from benchmarks.stage import CannotMeasure, Counts, Stage, arm_requests, storage_requests
+from benchmarks.targets import SIZES, Compared, Figure
 from local.azure.settings import DEFAULT_SUBSCRIPTION
 from shared.domain.ids import VmId
 from shared.domain.states import PowerState
 from shared.ports import Sweep
 
-ROUNDS = {1_000: 5, 10_000: 3, 50_000: 1}
-"""How often a sweep that finds nothing new is measured; the others change what is there, and are measured once."""
+ROUNDS: Mapping[int, Mapping[str, int]] = {
+    1_000: {"first": 5, "same": 7, "some": 5},
+    10_000: {"first": 2, "same": 3, "some": 2},
+    50_000: {"first": 1, "same": 2, "some": 2},
+}
+"""How often each sweep is measured. In a large fleet one takes longer than what disturbs it."""
 
 PAGE = 100
 """Rows of a page of the simulated Azure's lists."""
 CHANGED = 100
-"""One VM of so many has changed."""
+"""One VM of so many has changed, all over the fleet."""
 
 LOOKS_PUT_AT_ONCE = 50
 _VMS = f"/subscriptions/{DEFAULT_SUBSCRIPTION}/providers/Microsoft.Compute/virtualMachines"
 _SETS = f"/subscriptions/{DEFAULT_SUBSCRIPTION}/providers/Microsoft.Compute/virtualMachineScaleSets"
+_FLOORS_TABLE = "floor"
+_COVERAGE = "sweeps"
+"""The partition of what sweeps came to."""
 
 
-async def chapter() -> list[Figure]:
+@dataclass(frozen=True, slots=True)
+class Swept:
+    """What one sweep took, and what was asked for."""
+
+    cpu: float
+    """Seconds."""
+    peak: float
+    """Megabytes."""
+    asked: Mapping[str, int]
+
+
+async def chapter(rounds: Mapping[int, Mapping[str, int]] = ROUNDS) -> list[Figure]:
     """All sizes."""
-    return [figure for size in SIZES for figure in await _of(size)]
+    found = [figure for size, times in rounds.items() for figure in await of_size(size, times)]
+    return [*found, *growth(found)]
 
 
-async def _of(size: int) -> list[Figure]:
-    found = dict[str, list[tuple[Any, Any]]]()
+def growth(figures: Sequence[Figure]) -> Iterator[Figure]:
+    """How the cost of a VM grows from the smallest fleet to the largest, if both have been swept."""
+    costs = {each.key: each.compared.ours for each in figures if each.compared}
+    small, large = (costs.get(f"sweep.same.{size}.cpu") for size in (SIZES[0], SIZES[-1]))
+    if small and large:
+        yield Figure("sweep.growth", large / small)
+
+
+async def of_size(size: int, rounds: Mapping[str, int]) -> list[Figure]:
+    """One fleet, and each kind of sweep as often as is said."""
+    found: dict[str, list[tuple[Swept, Swept]]] = {kind: [] for kind in rounds}
     async with Stage() as stage:
         ids = await stage.fleet(size)
-        found["first"] = [await _both(stage, anew=True)]
-        found["same"] = [await _both(stage) for _ in range(ROUNDS[size])]
+        for _ in range(rounds["first"]):
+            await stage.forget(TABLE, _FLOORS_TABLE)
+            found["first"].append(await _both(stage, anew=True))
+        found["same"] = [await _both(stage) for _ in range(rounds["same"])]
         powers = await stage.powers()
-        changed = [each for each in ids if powers[each.lower()] == PowerState.RUNNING][: size // CHANGED]
-        await stage.act("power_off", changed)
-        found["some"] = [await _both(stage, changed=changed)]
-    return [figure for kind, rounds in found.items() for figure in _figures(f"{kind}.{size}", size, rounds)]
+        running = [each for each in ids if powers[each.lower()] == PowerState.RUNNING]
+        apart = len(running) * CHANGED // size
+        for number in range(rounds["some"]):
+            await stage.act("power_off", running[number::apart][: size // CHANGED])
+            found["some"].append(await _both(stage))
+    return [figure for kind, each in found.items() for figure in figures_of(kind, size, each)]
 
 
-async def _both(stage: Stage, **parameters: object) -> tuple[Any, Any]:
-    """The app, and then the floor, which writes what the app has written."""
+async def _both(stage: Stage, *, anew: bool = False) -> tuple[Swept, Swept]:
+    """The app, and then the floor, which writes what the app has written; of a first sweep, to a table of its own."""
+    since = None if anew else datetime.now(UTC).isoformat()
     ours = await stage.measure("sweeps", who="app")
-    return ours, await stage.measure("sweeps", who="floor", **parameters)
+    floor = await stage.measure("sweeps", who="floor", since=since)
+    return Swept(**ours), Swept(**floor)
 
 
-def _figures(name: str, size: int, rounds: list[tuple[Any, Any]]) -> list[Figure]:
-    counts = rounds[0][0]["counts"]
-    ratio = median(ours["cpu"] / floor["cpu"] for ours, floor in rounds)
-    cpu, floor_cpu = (median(each["cpu"] for each in some) / size * 1e6 for some in zip(*rounds, strict=True))
-    memory, floor_memory = (median(each["peak"] for each in some) for some in zip(*rounds, strict=True))
-    stored = sum(count for what, count in counts.items() if what.startswith("storage "))
+def figures_of(kind: str, size: int, rounds: Sequence[tuple[Swept, Swept]]) -> list[Figure]:
+    """What sweeps of one kind come to. `CannotMeasure` if the floor did not do the same as the app."""
+    for ours, floor in rounds:
+        if not floor_did_the_same(ours.asked, floor.asked):
+            raise CannotMeasure(
+                f"sweep of {size}, {kind}: the app asked for {ours.asked}, the floor for {floor.asked}"
+            )
+    asked, name = rounds[0][0].asked, f"sweep.{kind}.{size}"
+    ratio = median(ours.cpu / floor.cpu for ours, floor in rounds)
+    cpu, floor_cpu = (median(each.cpu for each in some) / size * 1e6 for some in zip(*rounds, strict=True))
+    memory, floor_memory = (median(each.peak for each in some) for some in zip(*rounds, strict=True))
+    of_both = Compared("MB, app : floor", memory, floor_memory)
+    stored = [storage_requests(each.asked) for each in rounds[0]]
     return [
-        Figure(f"sweep.{name}.arm", arm_requests(counts) / (2 * ceil(size / PAGE) + 1)),
-        Figure(f"sweep.{name}.storage", stored / size),
-        Figure(f"sweep.{name}.cpu", ratio, f"{cpu:.0f} µs a VM against {floor_cpu:.0f} µs"),
-        Figure(f"sweep.{name}.memory", memory, f"the floor has {floor_memory:.0f} MB"),
+        Figure(f"{name}.arm", arm_requests(asked) / (2 * ceil(size / PAGE) + 1)),
+        Figure(f"{name}.storage", stored[0] / size, Compared("requests, app : floor", *stored)),
+        Figure(f"{name}.cpu", ratio, Compared("µs a VM, app : floor", cpu, floor_cpu)),
+        # A floor that writes has to have at hand what the app has written: its memory tells nothing.
+        Figure(f"{name}.memory", memory, of_both if kind == "same" else None),
     ]
 
 
-async def measured(parameters: dict[str, Any]) -> dict[str, Any]:
+def floor_did_the_same(app: Mapping[str, int], floor: Mapping[str, int]) -> bool:
+    """Whether the floor asked for what the app did. The same rows it may write in fewer transactions, as it does."""
+    writes = "storage transaction"
+    return {**app, writes: 0} == {**floor, writes: 0} and floor.get(writes, 0) <= app.get(writes, 0)
+
+
+async def measured(parameters: dict[str, Any]) -> Swept:
     """One sweep, of the app or of the floor."""
     async with AsyncExitStack() as stack:
         http = await stack.enter_async_context(aiohttp.ClientSession())
@@ -90,26 +141,27 @@ async def measured(parameters: dict[str, Any]) -> dict[str, Any]:
         await counts.since()
         with meter.metered() as used:
             await work
-        return {"cpu": used.cpu, "wall": used.wall, "peak": meter.peak(), "counts": await counts.since()}
+        return Swept(used.cpu, meter.peak(), await counts.since())
 
 
 async def _floor(stack: AsyncExitStack, parameters: dict[str, Any]) -> Coroutine[Any, Any, object]:
-    """The floor's sweep, for which it has to be known what the app has written. A first one goes to a new table."""
+    """The floor's sweep, for which it has to be known what the app has written."""
     where = parameters["arm"], parameters["storage"]
     floor = await stack.enter_async_context(Floor(*where))
-    anew, changed = parameters.get("anew", False), parameters.get("changed", [])
-    rows = dict[Name, list[Row]]()
-    if anew or changed:
-        rows = await written(floor, None if anew else {name_of(each) for each in changed})
-    (coverage,) = await floor.rows("sweeps", of="", to="~")
-    if anew:
-        floor = await stack.enter_async_context(Floor(*where, table="floor"))
+    since = parameters["since"]
+    rows = await written(floor, since and datetime.fromisoformat(since))
+    (coverage,) = map(again, await floor.rows(_COVERAGE, of="", to="~"))
+    if not since:
+        floor = await stack.enter_async_context(Floor(*where, table=_FLOORS_TABLE))
         await floor.make()
-    return _sweep(floor, rows, coverage, anew=anew)
+    # What is only there to be written is no garbage that the floor has to look through.
+    gc.collect()
+    gc.freeze()
+    return _sweep(floor, rows, coverage, anew=not since)
 
 
 async def _sweep(floor: Floor, rows: dict[Name, list[Row]], coverage: Row, *, anew: bool) -> None:
-    await floor.rows("sweeps", of="", to="~")
+    await floor.row(_COVERAGE, coverage["RowKey"])
     await floor.rows(DEFAULT_SUBSCRIPTION, select=("RowKey", "fingerprint", "due_at", "power_state"))
     await floor.pages(_VMS, "statusOnly=true&")
     await floor.pages(_VMS)
@@ -125,7 +177,7 @@ async def _sweep(floor: Floor, rows: dict[Name, list[Row]], coverage: Row, *, an
     stopped = [_id(name) for name, each in rows.items() if is_stopped(each)]
     for some_ids in batched(stopped, LOOKS_PUT_AT_ONCE, strict=False):
         await asyncio.gather(*(floor.put("looks", look_at(each), 900) for each in some_ids))
-    await floor.replace(coverage)
+    await floor.write([Write(coverage, "PUT")])
 
 
 def _id(name: Name) -> str:
@@ -133,4 +185,4 @@ def _id(name: Name) -> str:
 
 
 if __name__ == "__main__":
-    print(json.dumps(asyncio.run(measured(json.loads(sys.argv[1])))))
+    print(msgspec.json.encode(asyncio.run(measured(json.load(sys.stdin)))).decode())

@@ -3,9 +3,9 @@
 from datetime import UTC, datetime
 
 from local.azure.callers import WORKLOAD
-from local.azure.events import ControlPlaneCall, Event, resource_event
+from local.azure.events import ControlPlaneCall, Event, annotation_event, resource_event
 from local.azure.life import OPERATIONS, Verb
-from local.azure.model import VM_TYPE
+from local.azure.model import VM_TYPE, VirtualMachine, VmSpec
 from local.azure.settings import DEFAULT_SUBSCRIPTION
 
 
@@ -24,3 +24,10 @@ def event_of(verb: Verb, vm_id: str) -> Event:
         at=datetime.now(UTC),
     )
     return resource_event(ended, vm_id)
+
+
+def annotation_of(name: str, vm_id: str) -> Event:
+    """What is told of a VM's health: by Azure itself, with no operation."""
+    _, _, subscription, _, group, *_, vm = vm_id.split("/")
+    spec = VmSpec(subscription=subscription, resource_group=group, name=vm)
+    return annotation_event(VirtualMachine(spec=spec, vm_id="", history=[]), name, datetime.now(UTC))
