@@ -179,15 +179,12 @@ def _quoted(key: str) -> str:
 
 def _json(row: Row) -> bytes:
     """A row as Table Storage takes it. In ASCII: what counts as the end of a line is no matter of opinion then."""
-    told = dict[str, Any]()
+    told = dict(row)
     for name, value in row.items():
         if isinstance(value, datetime):
-            told[name] = value.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
-            told[f"{name}@odata.type"] = "Edm.DateTime"
-        else:
-            told[name] = value
+            told[name], told[f"{name}@odata.type"] = value.astimezone(UTC), "Edm.DateTime"
     encoded = msgspec.json.encode(told)
-    return encoded if encoded.isascii() else json.dumps(told, separators=(",", ":")).encode()
+    return encoded if encoded.isascii() else json.dumps(json.loads(encoded), separators=(",", ":")).encode()
 
 
 def _decoded[Value](answer: AsyncHttpResponse, of: type[Value]) -> Value:

@@ -61,8 +61,8 @@ SAVES = 20
 AT_ONCE = 50
 """How many messages are put into a queue at once."""
 
-TOGETHER = 100
-"""How many VMs of a sweep are taken in together: as many records fit into one transaction."""
+TOGETHER = 250
+"""How many VMs of a sweep are taken in together: what is written of them fills some transactions."""
 
 SOON = timedelta(minutes=1)
 """How long a look is put off that Azure cannot answer now, unless it says itself."""

@@ -643,8 +643,8 @@ def _row(key: str, value: Record | Transition | Episode | Entry) -> Columns:
         row["parked"] = value.parked
         row["observed_at"] = value.observed_at
         row["fingerprint"] = fingerprint_of(value)
-        if value.look_at:
-            row["due_at"] = value.look_at
+        if look_at := value.look_at:
+            row["due_at"] = look_at
     if isinstance(value, Episode) and value.ended_at:
         row["ended_at"] = value.ended_at
     return row

@@ -64,6 +64,8 @@ TAGS = ("stopgap:mode", "stopgap:grace", "stopgap:exempt")
 
 def our_tags(tags: Mapping[str, str]) -> dict[str, str]:
     """Those of a VM's tags that are for Stopgap, their names in lower case."""
+    if not tags:
+        return {}
     lowered = {name.lower(): value for name, value in tags.items()}
     return {name: lowered[name] for name in TAGS if name in lowered}
 

@@ -274,7 +274,7 @@ class TestRequests:
         assert json.loads(row) == {
             "PartitionKey": "p",
             "RowKey": "a",
-            "at": "2026-03-29T01:30:00.000000Z",
+            "at": "2026-03-29T01:30:00Z",
             "at@odata.type": "Edm.DateTime",
         }
 
