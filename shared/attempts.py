@@ -9,8 +9,9 @@ is over, looks tell what came of it.
 """
 
 import logging
-from dataclasses import dataclass
 from datetime import timedelta
+
+from msgspec import Struct
 
 from shared.domain.actions import Deallocation, Stage
 from shared.domain.deallocation import SENDING, begun
@@ -30,8 +31,7 @@ FRESH = timedelta(seconds=5)
 """How old a look may be, from when it began, when Azure is asked on the strength of it."""
 
 
-@dataclass(slots=True)
-class Attempts:
+class Attempts(Struct, eq=False):
     """Makes attempts, each begun by one instance of the app only."""
 
     watch: Watch

@@ -5,6 +5,7 @@ started to serve one function does not pay for more, and a wrong setting is told
 than keeping the functions from being found. The SDKs are imported here and late: they are most of a cold start.
 """
 
+import gc
 import logging
 import os
 from collections.abc import Mapping
@@ -104,6 +105,17 @@ def sweep_schedule() -> str:
 @cache
 def app() -> App:
     """The app, put together from the environment at the first call. Raises `SettingError` until it can be."""
+    # What is imported stays: nobody need look for garbage among it, neither meanwhile nor later on.
+    gc.disable()
+    try:
+        made = _put_together()
+        gc.freeze()
+    finally:
+        gc.enable()
+    return made
+
+
+def _put_together() -> App:
     from shared.adapters.compute import ComputeVms
     from shared.adapters.queues import open_deallocations, open_looks, open_sweeps
     from shared.adapters.tables import open_ledger

@@ -1,15 +1,15 @@
 """What may be asked of ARM by this instance of the app, subscription by subscription."""
 
-from dataclasses import dataclass, field
 from datetime import timedelta
+
+from msgspec import Struct, field
 
 from shared.domain import budget
 from shared.domain.budget import Budget
 from shared.ports import Clock
 
 
-@dataclass(slots=True)
-class Budgets:
+class Budgets(Struct, eq=False):
     """Budgets, from the first question on. Each instance has its own; ARM's word on what is left corrects them all."""
 
     now: Clock

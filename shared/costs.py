@@ -6,7 +6,8 @@ Prices come from outside and are an extra: a cost that cannot be told in time is
 import asyncio
 import logging
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+
+from msgspec import Struct
 
 from shared.domain.ids import VmId
 from shared.domain.malformed import Malformed, shown
@@ -22,15 +23,14 @@ WITHIN = 2.0
 """Seconds that all prices of a page together may take."""
 
 
-@dataclass(slots=True)
-class Costs:
+class Costs(Struct, eq=False):
     """Costs by list prices."""
 
     prices: Callable[[], Prices]
     """The price list, made when it is first needed."""
     currency: str
     now: Clock
-    _failing: bool = field(default=False, init=False)
+    _failing: bool = False
     """Whether the last prices could not be had, which has been said."""
 
     async def of(self, records: Sequence[Record]) -> dict[VmId, Cost]:

@@ -10,10 +10,11 @@ import logging
 import math
 from bisect import bisect_left
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from itertools import accumulate, batched
 from types import TracebackType
+
+from msgspec import Struct, field
 
 from shared.ports import Clock
 
@@ -26,8 +27,7 @@ SERIES_A_LINE = 100
 """The platform cuts a line of the log off after 32,768 characters."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Metric:
+class Metric(Struct, frozen=True, eq=False):
     """One row of the table."""
 
     name: str
@@ -169,8 +169,7 @@ METRICS = (
 """All of them."""
 
 
-@dataclass(slots=True)
-class Series:
+class Series(Struct, eq=False):
     """What a metric came to, for one set of values of its attributes."""
 
     total: float = 0
@@ -224,8 +223,7 @@ TALLY = Tally()
 """Of this process."""
 
 
-@dataclass(slots=True)
-class Teller:
+class Teller(Struct, eq=False):
     """Around every function: tells the log what was measured, once all that run have ended, or after ten seconds.
 
     Within a function's time and not by a clock of its own: the platform drops what is logged when none runs.

@@ -1,7 +1,8 @@
 """The use cases of the HTTP API: what a person asks for. Each is recorded with who asked."""
 
-from dataclasses import dataclass
 from datetime import datetime, timedelta
+
+from msgspec import Struct
 
 from shared.domain.actions import Refusal
 from shared.domain.exemptions import Exemption
@@ -29,8 +30,7 @@ class NotDone(Exception):
         self.refusal = refusal
 
 
-@dataclass(slots=True)
-class Requests:
+class Requests(Struct, eq=False):
     """Each answers with the record as it is then, or raises `NoSuchVm` or `NotDone`; port errors propagate."""
 
     watch: Watch

@@ -6,8 +6,9 @@ Records stay, and so does an episode that lasts. What one run does not get to, t
 import asyncio
 import logging
 from collections import deque
-from dataclasses import dataclass
 from datetime import timedelta
+
+from msgspec import Struct
 
 from shared.ports import Clock, Forgotten, Ledger
 
@@ -23,8 +24,7 @@ AT_ONCE = 8
 """How many subscriptions are looked through at once."""
 
 
-@dataclass(slots=True)
-class Retention:
+class Retention(Struct, eq=False):
     """Retention, for all subscriptions that are watched."""
 
     ledger: Ledger

@@ -3,10 +3,11 @@
 import difflib
 import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 from urllib.parse import urlsplit
+
+from msgspec import Struct
 
 from shared.domain.durations import parse_duration, words
 from shared.domain.ids import parse_subscription
@@ -31,8 +32,7 @@ class SettingError(ValueError):
     """A setting is missing or malformed. The text names it, what it is, and what is expected."""
 
 
-@dataclass(frozen=True, slots=True)
-class Storage:
+class Storage(Struct, frozen=True):
     """How the app's storage account is reached: by a connection string, or by its URIs and an identity."""
 
     connection_string: str | None = None
@@ -42,8 +42,7 @@ class Storage:
     """Client id of the user-assigned identity; None: the one that the environment has."""
 
 
-@dataclass(frozen=True, slots=True)
-class Settings:
+class Settings(Struct, frozen=True):
     """All that an operator can set. docs/settings.md tells of each variable."""
 
     subscriptions: tuple[str, ...]
@@ -55,7 +54,7 @@ class Settings:
     """Azure Resource Manager; sovereign clouds and the simulated Azure have others."""
     topic_endpoint: str | None
     """The Event Grid custom topic that notices go to; None: to none."""
-    webhook_url: str | None = field(repr=False)
+    webhook_url: str | None
     """The webhook that notices for people go to. Who knows it can post there: it is a secret."""
     sweep_schedule: str
     """When all VMs are observed, in NCRONTAB."""
@@ -67,10 +66,14 @@ class Settings:
     """The Retail Prices API; the simulated Azure has another."""
     keep_caller_name: bool
     """Whether the name of who called ARM is kept, which is personal data; its object id always is."""
-    insights: str | None = field(repr=False)
+    insights: str | None
     """The connection string of the Application Insights that metrics go to; None: to none."""
     unknown: tuple[str, ...]
     """Remarks on `STOPGAP_` variables that are none of ours: perhaps a slip of the pen."""
+
+    def __repr__(self) -> str:
+        """Without what is secret: whoever prints settings means the rest."""
+        return f"Settings(subscriptions={self.subscriptions!r}, policy={self.policy!r}, …)"
 
     @classmethod
     def from_env(cls, env: Mapping[str, str]) -> "Settings":

@@ -10,7 +10,6 @@ import hashlib
 import hmac
 import re
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import format_datetime
 from typing import TYPE_CHECKING, Literal, Self
@@ -27,6 +26,7 @@ from azure.core.pipeline.policies import (
 )
 from azure.core.rest import AsyncHttpResponse, HttpRequest
 from azure.core.utils import parse_connection_string
+from msgspec import Struct
 
 from shared.domain.malformed import shown
 from shared.exchange import USER_AGENT, exchange, port_error, sdk_transport
@@ -189,8 +189,7 @@ async def ask[Answer](asked: str, attempt: Callable[[], Awaitable[Answer]]) -> A
         raise port_error(asked, error) from error
 
 
-@dataclass(frozen=True, slots=True)
-class _Key:
+class _Key(Struct, frozen=True):
     """The account's key: with it, time and place are signed, and of queues the headers as well (Shared Key Lite).
 
     https://learn.microsoft.com/rest/api/storageservices/authorize-with-shared-key

@@ -3,10 +3,9 @@
 import asyncio
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from msgspec import Struct
+from msgspec import Struct, field
 
 from shared.domain.states import PowerState
 from shared.ports import Clock, Coverage, Ledger, Tally
@@ -46,8 +45,7 @@ class Summary(Struct, frozen=True):
         return sum(tally.flagged for tally in self.tallies.values() if tally)
 
 
-@dataclass(slots=True)
-class Summaries:
+class Summaries(Struct, eq=False):
     """Summaries, a new one each minute at most however many ask. Port errors propagate."""
 
     ledger: Ledger

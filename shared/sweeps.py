@@ -7,9 +7,10 @@ only what is new goes the way of every look: decide, save, act. A sweep that is 
 import asyncio
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from itertools import batched
+
+from msgspec import Struct, field
 
 from shared import measures
 from shared.domain.decision import Decision
@@ -34,8 +35,7 @@ FAULTS_KEPT = 20
 """How many faults of a sweep are kept in words; the others are counted."""
 
 
-@dataclass(slots=True)
-class Sweeps:
+class Sweeps(Struct, eq=False):
     """Sweeps, one subscription at a time; the platform runs as many at once as it has instances for."""
 
     watch: Watch
@@ -159,8 +159,7 @@ class Sweeps:
         return self.watch.came(Outcome.PUT_OFF, subscription=run.subscription, fault=fault)
 
 
-@dataclass(slots=True)
-class _Run:
+class _Run(Struct, eq=False):
     """One sweep as it goes."""
 
     watch: Watch

@@ -8,12 +8,11 @@ import logging
 from collections import Counter
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from copy import replace
-from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 from itertools import batched
 
-from msgspec import Struct
+from msgspec import Struct, field
 
 from shared import measures, metrics
 from shared.budgets import Budgets
@@ -91,8 +90,7 @@ class Outcome(StrEnum):
     LEFT_TO_A_SWEEP = "left_to_a_sweep"
 
 
-@dataclass(slots=True)
-class Watch:
+class Watch(Struct, eq=False):
     """The use cases, over the ports they need."""
 
     vms: VmSource
