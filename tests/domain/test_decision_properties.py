@@ -348,7 +348,8 @@ def check_told(decision: Decision, now: datetime) -> None:
 
 @given(steps, policies)
 def test_every_decision_of_every_life(life: list[Step], policy: Policy) -> None:
-    record, now = None, NOON
+    record: Record | None = None
+    now = NOON
     sends = set[tuple[str, Channel, int]]()
     for step in life:
         now += step.after
@@ -361,7 +362,10 @@ def test_every_decision_of_every_life(life: list[Step], policy: Policy) -> None:
                 attempt = (action.notice.id, action.notice.channel, action.notice.attempts)
                 assert attempt not in sends, "an attempt is made by one decision only"
                 sends.add(attempt)
-        record = decision.record
+        had, record = record, decision.record
+        if had and had.flag and had.flag.flagged_at == now and not (record and record.flag):
+            # A flag that ends at the moment at which it began is another one if it begins again, by the same name.
+            sends = {each for each in sends if now.isoformat() not in each[0]}
 
 
 @given(steps, policies)
