@@ -186,10 +186,11 @@ async def health() -> dict[str, object]:
     found = [problem for name, part in parts.items() if (problem := await _problem(name, part))]
     policy = made.settings.policy
     swept = {} if found else await made.ledger.coverage(made.settings.subscriptions)
+    poison = {} if found else await _poisoned(made)
     return {
         "status": "unusable" if found else "ok",
         "problems": found,
-        "remarks": list(made.settings.unknown) + ([] if found else await _remarks(made, swept)),
+        "remarks": list(made.settings.unknown) + ([] if found else await _remarks(made, swept, poison)),
         "mode": policy.mode,
         "grace": words(policy.grace),
         "warning": words(policy.warning),
@@ -198,7 +199,7 @@ async def health() -> dict[str, object]:
         "subscriptions": list(made.settings.subscriptions),
         "sweeps": {each: coverage_view(swept.get(each)) for each in made.settings.subscriptions},
         "notices": list(policy.channels),
-        "poison": {} if found else await _poisoned(made),
+        "poison": poison,
         "counts": dict(made.watch.counts),
     }
 
@@ -220,22 +221,20 @@ async def _poisoned(made: App) -> dict[str, int]:
     }
 
 
-async def _remarks(made: App, swept: Mapping[str, Coverage]) -> list[str]:
+async def _remarks(made: App, swept: Mapping[str, Coverage], poison: Mapping[str, int]) -> list[str]:
     """What keeps nothing from working, and wants somebody's eye all the same."""
     from shared.web.coverage import remarks
 
     parked = await made.ledger.page(Query(made.settings.subscriptions, parked=True, limit=SHOWN_PARKED))
     more = " and more" if parked.next else ""
     names = ", ".join(str(record.vm) for record in parked.records)
-    poisoned = [f"{queue} holds about {count}" for queue, count in (await _poisoned(made)).items() if count]
-    unsent = made.telemetry.fault if made.telemetry else None
-    poisoned += [f"metrics do not get to Application Insights: {unsent}"] if unsent else []
-    settings = made.settings
-    schedule = settings.sweep_schedule
-    poisoned += remarks(swept, settings.subscriptions, schedule, since=made.began_at, now=now())
-    return poisoned + (
-        [f"notices given up, of {names}{more}: ask for a look to have them sent"] if names else []
-    )
+    unsent, settings = made.telemetry.fault if made.telemetry else None, made.settings
+    return [
+        *(f"{queue} holds about {count}" for queue, count in poison.items() if count),
+        *([f"metrics do not get to Application Insights: {unsent}"] if unsent else []),
+        *remarks(swept, settings.subscriptions, settings.sweep_schedule, since=made.began_at, now=now()),
+        *([f"notices given up, of {names}{more}: ask for a look to have them sent"] if names else []),
+    ]
 
 
 def credential_for(settings: Settings) -> "AsyncTokenCredential":

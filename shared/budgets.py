@@ -30,13 +30,5 @@ class Budgets(Struct, eq=False):
         kept = self._budget(subscription)
         self._budgets[subscription] = budget.blocked(kept, self.now(), retry_after)
 
-    def remaining(self) -> dict[str, int]:
-        """How many reads ARM last said are left, where it said."""
-        return {
-            subscription: kept.remaining
-            for subscription, kept in self._budgets.items()
-            if kept.remaining is not None
-        }
-
     def _budget(self, subscription: str) -> Budget:
         return self._budgets.get(subscription) or budget.full(self.now())

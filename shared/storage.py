@@ -35,7 +35,8 @@ from shared.transport import Transport
 if TYPE_CHECKING:
     from azure.core.credentials_async import AsyncTokenCredential
     from azure.core.pipeline import PipelineRequest, PipelineResponse
-    from azure.core.pipeline.transport import AioHttpTransport
+    from azure.data.tables.aio import TableServiceClient
+    from azure.storage.queue.aio import QueueServiceClient
 
 CONNECT_SECONDS, READ_SECONDS, REQUEST_SECONDS = 3.0, 7.0, 10.0
 """For a request to storage, the last with its retries: Table Storage cuts a long query off after 5 seconds."""
@@ -168,12 +169,32 @@ class Account:
         await self.close()
 
 
-def storage_transport(connection_string: str | None, service: Service) -> "AioHttpTransport":
-    """For an SDK's client of the account that a connection string names; `ValueError` for one that is none."""
+def sdk_client[Client: (TableServiceClient, QueueServiceClient)](
+    sdk: type[Client],
+    service: Service,
+    connection_string: str | None,
+    uri: str | None,
+    credential: "AsyncTokenCredential",
+) -> Client:
+    """An SDK's client of a service of the account. It leaves retries to us, and makes no connection yet.
+
+    Args:
+        sdk: Its class.
+        service: Which service.
+        connection_string: Names the storage account; None: the one at `uri`.
+        uri: Of the service, for use with the credential.
+        credential: Whose token the account gets.
+
+    Raises:
+        ValueError: connection string or URI is none.
+    """
     parts = parse_connection_string(connection_string) if connection_string else {}
     emulator = "http:" if "usedevelopmentstorage" in parts else "https:"
     address = parts.get(f"{service}endpoint", emulator)
-    return sdk_transport(address, connect_seconds=CONNECT_SECONDS, read_seconds=READ_SECONDS)
+    transport = sdk_transport(address, connect_seconds=CONNECT_SECONDS, read_seconds=READ_SECONDS)
+    if connection_string:
+        return sdk.from_connection_string(connection_string, transport=transport, retry_total=0)
+    return sdk(uri or "", credential=credential, transport=transport, retry_total=0)
 
 
 async def ask[Answer](asked: str, attempt: Callable[[], Awaitable[Answer]]) -> Answer:

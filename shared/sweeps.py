@@ -89,16 +89,13 @@ class Sweeps(Struct, eq=False):
         try:
             await self._observe(run)
         except NotNow as fault:
-            if isinstance(fault, Throttled):
-                self.watch.budgets.throttled(subscription, fault.retry_after)
+            self.watch.heed(subscription, fault)
             return await self._put_off(run, fault.retry_after or SOON, fault)
         except (Refused, Malformed) as fault:
             log.error("sweep of %s: %s", subscription, fault)  # noqa: TRY400 - the line names the fault
             return await self._put_off(run, LATER, fault)
         run.judged_by, run.covered_at = fingerprint_of_policy(self.watch.policy), run.began_at
-        coverage = run.coverage(complete=True)
-        await self.ledger.keep_coverage(coverage)
-        measures.swept(coverage)
+        coverage = await self._kept(run, complete=True)
         outcome = self.watch.came(
             Outcome.SWEPT,
             subscription=subscription,
@@ -150,11 +147,16 @@ class Sweeps(Struct, eq=False):
         """Whether it is time for a look that a record asks for: the queue's may have been lost."""
         return known.due_at is not None and known.due_at <= self.watch.now()
 
-    async def _put_off(self, run: "_Run", delay: timedelta, fault: Exception) -> Outcome:
-        run.tell([f"not covered: {fault}"])
-        coverage = run.coverage(complete=False)
+    async def _kept(self, run: "_Run", *, complete: bool) -> Coverage:
+        """What a sweep has come to, kept and measured."""
+        coverage = run.coverage(complete=complete)
         await self.ledger.keep_coverage(coverage)
         measures.swept(coverage)
+        return coverage
+
+    async def _put_off(self, run: "_Run", delay: timedelta, fault: Exception) -> Outcome:
+        run.tell([f"not covered: {fault}"])
+        await self._kept(run, complete=False)
         await self.watch.sweeps.put(Sweep(run.subscription, run.began_at, again=True), delay)
         return self.watch.came(Outcome.PUT_OFF, subscription=run.subscription, fault=fault)
 

@@ -146,7 +146,7 @@ class Watch(Struct, eq=False):
         try:
             decision = await self.observe(look.vm)
         except NotNow as fault:
-            self._heed(look.vm.subscription, fault)
+            self.heed(look.vm.subscription, fault)
             return await self._put_off(look, attempt, fault.retry_after or SOON, fault)
         except (Refused, Malformed) as fault:
             log.error("%s", fault)  # noqa: TRY400 - a line that names the fault is what an operator needs
@@ -164,7 +164,7 @@ class Watch(Struct, eq=False):
             try:
                 seen = await self.vms.look(vm)
             except Throttled as fault:
-                self._heed(vm.subscription, fault)
+                self.heed(vm.subscription, fault)
             else:
                 return self._decided(vm, await self.take_in(vm, seen, signal, stored=stored), **told)
         await self.ask_sweep(vm.subscription)
@@ -198,7 +198,8 @@ class Watch(Struct, eq=False):
         await self.looks.put(replace(look, anyway=look.anyway or attempt > 1), delay)
         return self.came(Outcome.LEFT_TO_A_SWEEP, vm=look.vm)
 
-    def _heed(self, subscription: str, fault: NotNow) -> None:
+    def heed(self, subscription: str, fault: NotNow) -> None:
+        """Leave Azure alone, if that is what it asks for."""
         if isinstance(fault, Throttled):
             self.budgets.throttled(subscription, fault.retry_after)
 

@@ -9,14 +9,14 @@ from collections.abc import Callable
 from datetime import timedelta
 from functools import cached_property, partial
 from math import ceil
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from azure.core.exceptions import DecodeError, ResourceNotFoundError
 
 from shared.exchange import error_code
 from shared.messages import write_attempt, write_look, write_sweep
 from shared.ports import Attempt, Look, Sweep
-from shared.storage import Account, StorageFault, ask, storage_transport
+from shared.storage import Account, StorageFault, ask, sdk_client
 
 if TYPE_CHECKING:
     from azure.core.credentials_async import AsyncTokenCredential
@@ -40,22 +40,10 @@ def queue_service(
     uri: str | None,
     credential: "AsyncTokenCredential",
 ) -> "QueueServiceClient":
-    """The SDK's client of the queues in a storage account. It leaves retries to us, and makes no connection yet.
-
-    Args:
-        connection_string: Names the storage account; None: the one at `uri`.
-        uri: Of the account's queue service, for use with the credential.
-        credential: Whose token the account gets.
-
-    Raises:
-        ValueError: connection string or URI is none.
-    """
+    """The SDK's client of the queues in a storage account, see `sdk_client`."""
     from azure.storage.queue.aio import QueueServiceClient  # noqa: PLC0415 - most instances never need it
 
-    options: dict[str, Any] = {"transport": storage_transport(connection_string, "queue"), "retry_total": 0}
-    if connection_string:
-        return QueueServiceClient.from_connection_string(connection_string, **options)
-    return QueueServiceClient(uri or "", credential=credential, **options)
+    return sdk_client(QueueServiceClient, "queue", connection_string, uri, credential)
 
 
 def open_looks(

@@ -31,7 +31,7 @@ from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from functools import cached_property, partial
 from itertools import accumulate, batched
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import msgspec
 from azure.core.exceptions import HttpResponseError
@@ -65,7 +65,7 @@ from shared.ports import (
     Tally,
 )
 from shared.rows import ABSENT, MOST_OPERATIONS, MOST_ROWS, Found, Row, Rows, Write
-from shared.storage import Account, StorageFault, ask, storage_transport
+from shared.storage import Account, StorageFault, ask, sdk_client
 
 if TYPE_CHECKING:
     from azure.core.credentials_async import AsyncTokenCredential
@@ -164,22 +164,10 @@ def table_service(
     uri: str | None,
     credential: "AsyncTokenCredential",
 ) -> "TableServiceClient":
-    """The SDK's client of the tables in a storage account. It leaves retries to us, and makes no connection yet.
-
-    Args:
-        connection_string: Names the storage account; None: the one at `uri`.
-        uri: Of the account's table service, for use with the credential.
-        credential: Whose token the account gets.
-
-    Raises:
-        ValueError: connection string or URI is none.
-    """
+    """The SDK's client of the tables in a storage account, see `sdk_client`."""
     from azure.data.tables.aio import TableServiceClient  # noqa: PLC0415 - most instances never need it
 
-    options: dict[str, Any] = {"transport": storage_transport(connection_string, "table"), "retry_total": 0}
-    if connection_string:
-        return TableServiceClient.from_connection_string(connection_string, **options)
-    return TableServiceClient(uri or "", credential=credential, **options)
+    return sdk_client(TableServiceClient, "table", connection_string, uri, credential)
 
 
 class TableLedger:
@@ -322,7 +310,9 @@ class TableLedger:
             due_at = next_sweep(planned_at, now, apart)
             if due_at == planned_at:
                 return due_at, False
-            plan = _conditional(_columns(_PLANS, subscription, _Planned(due_at)), found)
+            plan = _conditional(
+                _columns(_PLANS, subscription, _Planned(due_at)), found.etag if found else None
+            )
             try:
                 await self._write(what, [plan])
             except Conflict:
@@ -419,7 +409,8 @@ class TableLedger:
             if free_at:
                 return free_at
             try:
-                await self._write(what, [_conditional(_columns(*_CAP, _Drawn(kept)), found)])
+                draw = _conditional(_columns(*_CAP, _Drawn(kept)), found.etag if found else None)
+                await self._write(what, [draw])
             except Conflict:
                 continue
             return None
@@ -536,7 +527,7 @@ def _writes(change: Change, previous: Stored | None) -> list[Write]:
     """What is written of a change, the condition on the record first."""
     record = change.record
     row = _row(_key("vm", record.vm), record)
-    writes = [Write(row, etag=previous.version) if previous else Write(row, new=True)]
+    writes = [_conditional(row, previous.version if previous else None)]
     for kind, belongs in _INDEXES.items():
         there = belongs(record)
         if there or (previous and belongs(previous.record)):
@@ -559,9 +550,9 @@ def _batches(works: Sequence[list[Write]]) -> Iterator[list[list[Write]]]:
         yield batch
 
 
-def _conditional(row: Columns, found: Found | None) -> Write:
-    """The write of a row that is still as it was found."""
-    return Write(row, etag=found.etag) if found else Write(row, new=True)
+def _conditional(row: Columns, etag: str | None) -> Write:
+    """The write of a row that is still as it was read; None: not there."""
+    return Write(row, etag=etag, new=etag is None)
 
 
 def _most_bytes(body: str) -> int:
