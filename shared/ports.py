@@ -163,6 +163,8 @@ class Tally(Struct, frozen=True):
     flagged: int
     whole: bool
     """Whether all of them were counted."""
+    at: datetime | None = None
+    """When Azure showed what was counted; None: now, from the records."""
 
 
 class Query(Struct, frozen=True):
@@ -178,12 +180,15 @@ class Query(Struct, frozen=True):
     """True: only those with a notice that was given up, at a cost that follows their number."""
     after: str | None = None
     """The `next` of the page before; None: from the beginning."""
+    name: str | None = None
+    """Only VMs with this in their name or resource group, lower-case, at a cost that follows the size of the fleet."""
 
 
 class Page(Struct, frozen=True):
     """Some of the records that a query asks for, by id."""
 
     records: tuple[Record, ...]
+    """At most as many as asked for. Fewer, or none, do not mean that there are no more."""
     next: str | None
     """Where the next page begins; None: this was the last."""
 

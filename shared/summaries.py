@@ -3,10 +3,11 @@
 import asyncio
 from collections import Counter
 from collections.abc import Mapping
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 
 from msgspec import Struct, field
 
+from shared.domain.money import Sum
 from shared.domain.states import PowerState
 from shared.ports import Clock, Coverage, Ledger, Tally
 
@@ -17,6 +18,47 @@ MOST = 50_000
 """How many VMs one summary counts."""
 
 
+class Figures(Struct, frozen=True):
+    """Sums of this month and of all time."""
+
+    this_month: Sum
+    """Since the first of the month, 00:00 UTC."""
+    total: Sum
+    """Since Stopgap watches."""
+
+
+class Day(Struct, frozen=True):
+    """One day, in UTC."""
+
+    day: date
+    wasted: Sum
+    """What VMs cost on it while they were Stopped."""
+    avoided: Sum
+    """What VMs would have cost on it that Stopgap had deallocated."""
+    hours: float
+    """How long VMs were Stopped on it, all together."""
+
+
+class Money(Struct, frozen=True):
+    """What VMs left Stopped cost all together, by Azure's list prices. Sums of costs leave out hours without a price."""
+
+    currency: str
+    stopped: int
+    """How many VMs are Stopped now, and so billed without use."""
+    hourly: Sum
+    """What these cost for an hour; `unpriced` counts VMs."""
+    wasted: Figures
+    """What VMs cost while they were Stopped."""
+    avoided: Figures
+    """What VMs would have cost that Stopgap deallocated, from then until they were started or deleted, or now."""
+    deallocated: int
+    """How many VMs are Deallocated now because Stopgap did that."""
+    days: tuple[Day, ...]
+    """The latest days, the oldest first and today last."""
+    whole: bool
+    """Whether all of it was added up: not so where there is too much for an answer that people wait for."""
+
+
 class Summary(Struct, frozen=True):
     """What is known of all subscriptions."""
 
@@ -25,6 +67,7 @@ class Summary(Struct, frozen=True):
     """By subscription. None: not counted, as those before had so many VMs."""
     sweeps: Mapping[str, Coverage]
     """What the latest sweeps came to, of the subscriptions that were swept."""
+    money: Money | None = None
 
     @property
     def whole(self) -> bool:
