@@ -181,7 +181,7 @@ class Query(Struct, frozen=True):
     after: str | None = None
     """The `next` of the page before; None: from the beginning."""
     name: str | None = None
-    """Only VMs with this in their name or resource group, lower-case, at a cost that follows the size of the fleet."""
+    """Only VMs with this in their name or resource group, lower-case, at a cost that follows the fleet."""
 
 
 class Page(Struct, frozen=True):

@@ -82,7 +82,7 @@ class Sum(Struct, frozen=True):
     """Amounts added up."""
 
     amount: Amount
-    """Of those that are known. Its bounds are 0 where there is nothing to add, and None where nothing of it is known."""
+    """Of those that are known. Bounds are 0 where there is nothing to add, and None where nothing of it is known."""
     unpriced: float = 0.0
     """How many VMs, or hours of VMs, are left out, as what they cost is not known."""
 
