@@ -40,7 +40,7 @@ class Day(Struct, frozen=True):
 
 
 class Money(Struct, frozen=True):
-    """What VMs left Stopped cost all together, by Azure's list prices. Sums of costs leave out hours without a price."""
+    """What VMs left Stopped cost all together, by Azure's list prices. Sums leave out what has none."""
 
     currency: str
     stopped: int
