@@ -4,6 +4,7 @@ import azure.functions as func
 
 from functions import (
     api,
+    close_days,
     deallocate,
     look_again,
     pages,
@@ -25,6 +26,7 @@ for module in (
     sweep_schedule,
     sweep_subscription,
     retention,
+    close_days,
     api,
     requests,
     pages,

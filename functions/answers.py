@@ -70,6 +70,16 @@ def json(status: HTTPStatus, body: str) -> func.HttpResponse:
     return func.HttpResponse(body, status_code=status, mimetype="application/json")
 
 
+def download(text: str, name: str) -> func.HttpResponse:
+    """A table for a spreadsheet, as a file of that name."""
+    headers = {
+        "Content-Disposition": f'attachment; filename="{name}"',
+        "Cache-Control": "no-store",
+        "X-Content-Type-Options": "nosniff",
+    }
+    return func.HttpResponse(text, mimetype="text/csv", charset="utf-8", headers=headers)
+
+
 def page(status: HTTPStatus, body: str, headers: Mapping[str, str]) -> func.HttpResponse:
     """An answer for people."""
     return func.HttpResponse(body, status_code=status, mimetype="text/html", headers=headers)

@@ -31,6 +31,19 @@ async def summary(req: func.HttpRequest) -> func.HttpResponse:  # noqa: ARG001 -
     return answers.json(HTTPStatus.OK, api.to_json(coverage.summary_view(found)))
 
 
+@blueprint.function_name("episodes_csv")
+@blueprint.route("episodes.csv", methods=["GET"])
+@answers.answered()
+async def episodes_csv(req: func.HttpRequest) -> func.HttpResponse:
+    """The episodes of some days and what they cost, for a spreadsheet."""
+    from shared.web import episodes  # noqa: PLC0415 - few instances are asked for it
+
+    app = bootstrap.app()
+    period = episodes.read_period(req.params, app.settings.subscriptions, app.watch.now())
+    told = episodes.to_csv(await app.accounts.episodes(period))
+    return answers.download(told, f"stopgap-episodes-{period.since}-{period.until}.csv")
+
+
 @blueprint.function_name("vms")
 @blueprint.route("vms", methods=["GET"])
 @answers.answered()

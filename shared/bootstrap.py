@@ -15,6 +15,7 @@ from functools import cache
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from shared.accounts import Accounts
 from shared.attempts import Attempts
 from shared.budgets import Budgets
 from shared.costs import Costs
@@ -67,6 +68,7 @@ class App:
     deallocations: Queue[Attempt]
     sweeps: Sweeps
     retention: Retention
+    accounts: Accounts
     summaries: Summaries
     costs: Costs
     telemetry: "Telemetry | None"
@@ -151,7 +153,8 @@ def _put_together() -> App:
     attempts, requests = Attempts(watch, vms), Requests(watch)
     telemetry = _telemetry(settings)
     retention = Retention(ledger, settings.subscriptions, settings.retention, now)
-    summaries = Summaries(ledger, settings.subscriptions, now)
+    accounts = Accounts(ledger, settings.subscriptions, costs, now)
+    summaries = Summaries(ledger, settings.subscriptions, now, accounts)
     return App(
         settings,
         began_at,
@@ -163,6 +166,7 @@ def _put_together() -> App:
         deallocations,
         sweeps,
         retention,
+        accounts,
         summaries,
         costs,
         telemetry,

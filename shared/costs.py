@@ -11,8 +11,7 @@ from msgspec import Struct
 
 from shared.domain.ids import VmId
 from shared.domain.malformed import Malformed, shown
-from shared.domain.money import Amount, Cost, Rates, bounds, cost_of, episode_cost, listed
-from shared.domain.observations import Model
+from shared.domain.money import Amount, Cost, Rates, Tariff, bounds, cost_of, episode_cost, listed
 from shared.domain.records import Episode, Record
 from shared.domain.states import PowerState
 from shared.ports import Clock, PortError, Prices, Unavailable
@@ -35,12 +34,18 @@ class Costs(Struct, eq=False):
 
     async def of(self, records: Sequence[Record]) -> dict[VmId, Cost]:
         """The costs of VMs that are Stopped. Of others there are none, and of those whose price is not to be had."""
-        models = {record.model for record in records if record.power_state is PowerState.STOPPED}
-        hourly, now = await self._hourly(models), self.now()
+        tariffs = {
+            record.vm: Tariff.of(record.model)
+            for record in records
+            if record.power_state is PowerState.STOPPED
+        }
+        hourly, now = await self.hourly(set(tariffs.values())), self.now()
         return {
             record.vm: cost
             for record in records
-            if record.model in hourly and (cost := cost_of(record, hourly[record.model], now))
+            if (tariff := tariffs.get(record.vm))
+            and tariff in hourly
+            and (cost := cost_of(record, hourly[tariff], now))
         }
 
     async def of_life(
@@ -49,19 +54,20 @@ class Costs(Struct, eq=False):
         """The cost of a VM if it is Stopped, and those of its episodes; None where it is not to be had."""
         if record.power_state is not PowerState.STOPPED and not episodes:
             return None, []
-        hourly = (await self._hourly({record.model})).get(record.model)
+        tariff = Tariff.of(record.model)
+        hourly = (await self.hourly({tariff})).get(tariff)
         if hourly is None:
             return None, [None] * len(episodes)
         return cost_of(record, hourly, self.now()), [episode_cost(each, hourly) for each in episodes]
 
-    async def _hourly(self, models: Iterable[Model]) -> dict[Model, Amount]:
-        """What VMs cost for an hour, without those whose price is not to be had. Each is asked for once."""
-        wanted = {model: listed(model) for model in models}
+    async def hourly(self, tariffs: Iterable[Tariff]) -> dict[Tariff, Amount]:
+        """What VMs cost for an hour, without those whose price is not to be had. Each price is asked for once."""
+        wanted = {tariff: listed(tariff) for tariff in tariffs}
         rates = await self._rates({place for place in wanted.values() if place})
         unknown = Rates(self.currency)
         return {
-            model: bounds(rates[place] if place else unknown, model)
-            for model, place in wanted.items()
+            tariff: bounds(rates[place] if place else unknown, tariff)
+            for tariff, place in wanted.items()
             if place is None or place in rates
         }
 

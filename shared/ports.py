@@ -24,6 +24,7 @@ from shared.domain.ids import ScaleSetId, VmId
 from shared.domain.money import Offer, Rates
 from shared.domain.observations import Gone, Observation
 from shared.domain.records import Episode, Record, Transition
+from shared.domain.spending import DaySpent, Past
 from shared.domain.states import PowerState
 from shared.domain.telling import Telling
 
@@ -154,6 +155,8 @@ class Coverage(Struct, frozen=True):
     """When the latest sweep began that was complete: what was so then is known. None: none was."""
     pages: int = 0
     """Pages of lists that it read."""
+    power_states: Mapping[PowerState, int] = {}
+    """How many VMs were in which state, as the latest sweep saw that was complete."""
 
 
 class Tally(Struct, frozen=True):
@@ -165,6 +168,27 @@ class Tally(Struct, frozen=True):
     """Whether all of them were counted."""
     at: datetime | None = None
     """When Azure showed what was counted; None: now, from the records."""
+
+
+class Standing(Struct, frozen=True):
+    """The VMs of a subscription that cost or save something now, at a cost that follows their number."""
+
+    stopped: tuple[Record, ...]
+    """Those that are Stopped."""
+    saving: tuple[Record, ...]
+    """Those that are Deallocated because Stopgap did that."""
+    flagged: int
+    """How many are flagged, Stopped or not."""
+    whole: bool
+    """Whether these are all."""
+
+
+class Pasts(Struct, frozen=True):
+    """Spells that are over, the latest first."""
+
+    pasts: tuple[Past, ...]
+    whole: bool
+    """Whether these are all that were asked for."""
 
 
 class Query(Struct, frozen=True):
@@ -182,6 +206,10 @@ class Query(Struct, frozen=True):
     """The `next` of the page before; None: from the beginning."""
     name: str | None = None
     """Only VMs with this in their name or resource group, lower-case, at a cost that follows the fleet."""
+
+    def finds(self, vm: VmId) -> bool:
+        """Whether a VM has the name that is looked for."""
+        return self.name is None or self.name in vm.name or self.name in vm.resource_group
 
 
 class Page(Struct, frozen=True):
@@ -243,6 +271,22 @@ class Ledger(Protocol):
 
     async def tally(self, subscription: str, most: int) -> Tally:
         """How many VMs of a subscription are known, by what they are; at most so many are counted."""
+        ...
+
+    async def standing(self, subscription: str, most: int) -> Standing:
+        """The VMs of a subscription that cost or save something now; at most so many of each kind."""
+        ...
+
+    async def past(self, subscription: str, since: datetime, until: datetime, most: int) -> Pasts:
+        """Spells of a subscription that ended at `since` or later, and before `until`; at most so many."""
+        ...
+
+    async def keep_days(self, subscription: str, days: Sequence[DaySpent]) -> None:
+        """Keep days that were added up, in the place of what was kept of them before."""
+        ...
+
+    async def days(self, subscription: str, most: int) -> list[DaySpent]:
+        """The latest days that were added up, at most so many, the latest first."""
         ...
 
     async def save_all(self, changes: Sequence[tuple[Change, Stored | None]]) -> list[PortError | None]:

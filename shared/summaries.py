@@ -3,60 +3,22 @@
 import asyncio
 from collections import Counter
 from collections.abc import Mapping
-from datetime import date, datetime, timedelta
+from datetime import datetime, timedelta
 
 from msgspec import Struct, field
 
-from shared.domain.money import Sum
+from shared.accounts import Accounts, Money
 from shared.domain.states import PowerState
-from shared.ports import Clock, Coverage, Ledger, Tally
+from shared.ports import Clock, Coverage, Ledger, Standing, Tally
 
-FRESH = timedelta(minutes=1)
-"""How long a summary holds: it reads a little of every record."""
+FRESH = timedelta(seconds=10)
+"""How long a summary holds."""
 
-MOST = 50_000
-"""How many VMs one summary counts."""
+COUNTED = 1000
+"""How many VMs of a subscription are counted one by one, which is one request: those of a larger fleet, a sweep has."""
 
-
-class Figures(Struct, frozen=True):
-    """Sums of this month and of all time."""
-
-    this_month: Sum
-    """Since the first of the month, 00:00 UTC."""
-    total: Sum
-    """Since Stopgap watches."""
-
-
-class Day(Struct, frozen=True):
-    """One day, in UTC."""
-
-    day: date
-    wasted: Sum
-    """What VMs cost on it while they were Stopped."""
-    avoided: Sum
-    """What VMs would have cost on it that Stopgap had deallocated."""
-    hours: float
-    """How long VMs were Stopped on it, all together."""
-
-
-class Money(Struct, frozen=True):
-    """What VMs left Stopped cost all together, by Azure's list prices. Sums leave out what has none."""
-
-    currency: str
-    stopped: int
-    """How many VMs are Stopped now, and so billed without use."""
-    hourly: Sum
-    """What these cost for an hour; `unpriced` counts VMs."""
-    wasted: Figures
-    """What VMs cost while they were Stopped."""
-    avoided: Figures
-    """What VMs would have cost that Stopgap deallocated, from then until they were started or deleted, or now."""
-    deallocated: int
-    """How many VMs are Deallocated now because Stopgap did that."""
-    days: tuple[Day, ...]
-    """The latest days, the oldest first and today last."""
-    whole: bool
-    """Whether all of it was added up: not so where there is too much for an answer that people wait for."""
+MOST = 20_000
+"""How many VMs one summary counts one by one, of all subscriptions together."""
 
 
 class Summary(Struct, frozen=True):
@@ -64,10 +26,11 @@ class Summary(Struct, frozen=True):
 
     at: datetime
     tallies: Mapping[str, Tally | None]
-    """By subscription. None: not counted, as those before had so many VMs."""
+    """By subscription. None: not counted, as those before had so many VMs and it was never swept."""
     sweeps: Mapping[str, Coverage]
     """What the latest sweeps came to, of the subscriptions that were swept."""
-    money: Money | None = None
+    money: Money
+    """What VMs left Stopped cost all together."""
 
     @property
     def whole(self) -> bool:
@@ -89,25 +52,36 @@ class Summary(Struct, frozen=True):
 
 
 class Summaries(Struct, eq=False):
-    """Summaries, a new one each minute at most however many ask. Port errors propagate."""
+    """Summaries, a new one every few seconds at most however many ask. Port errors propagate."""
 
     ledger: Ledger
     subscriptions: tuple[str, ...]
     now: Clock
+    accounts: Accounts
     _latest: Summary | None = None
     _making: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     async def latest(self) -> Summary:
-        """A summary that is no older than a minute."""
+        """A summary that is no older than a few seconds."""
         async with self._making:
             if self._latest is None or abs(self.now() - self._latest.at) > FRESH:
                 self._latest = await self._made()
             return self._latest
 
     async def _made(self) -> Summary:
-        at, left, tallies = self.now(), MOST, dict[str, Tally | None]()
-        for subscription in self.subscriptions:
-            tally = await self.ledger.tally(subscription, left) if left else None
-            tallies[subscription] = tally
-            left -= sum(tally.power_states.values()) if tally else 0
-        return Summary(at, tallies, await self.ledger.coverage(self.subscriptions))
+        at, swept = self.now(), await self.ledger.coverage(self.subscriptions)
+        books = await self.accounts.books()
+        tallies, left = dict[str, Tally | None](), MOST
+        for each, book in zip(self.subscriptions, books, strict=True):
+            tally = tallies[each] = await self._tally(each, swept.get(each), book.standing, left)
+            if tally and tally.at is None:
+                left -= sum(tally.power_states.values())
+        return Summary(at, tallies, swept, await self.accounts.money(books))
+
+    async def _tally(
+        self, subscription: str, swept: Coverage | None, standing: Standing, left: int
+    ) -> Tally | None:
+        """A small fleet is counted as the records have it, a large one as its latest complete sweep saw it."""
+        if swept and sum(swept.power_states.values()) > COUNTED:
+            return Tally(swept.power_states, standing.flagged, standing.whole, swept.covered_at)
+        return await self.ledger.tally(subscription, min(COUNTED, left)) if left else None

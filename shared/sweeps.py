@@ -6,6 +6,7 @@ only what is new goes the way of every look: decide, save, act. A sweep that is 
 
 import asyncio
 import logging
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from itertools import batched
@@ -85,6 +86,7 @@ class Sweeps(Struct, eq=False):
             self.watch.now(),
             judged_by=before.policy if before else "",
             covered_at=before.covered_at if before else None,
+            counted=before.power_states if before else {},
         )
         try:
             await self._observe(run)
@@ -95,6 +97,7 @@ class Sweeps(Struct, eq=False):
             log.error("sweep of %s: %s", subscription, fault)  # noqa: TRY400 - the line names the fault
             return await self._put_off(run, LATER, fault)
         run.judged_by, run.covered_at = fingerprint_of_policy(self.watch.policy), run.began_at
+        run.counted = run.power_states
         coverage = await self._kept(run, complete=True)
         outcome = self.watch.came(
             Outcome.SWEPT,
@@ -120,6 +123,7 @@ class Sweeps(Struct, eq=False):
             async for sighted in self.fleet.sight(run.subscription):
                 run.pages += 1
                 run.vms += len(sighted.seen) + len(sighted.unclear)
+                run.power_states.update(seen.reading.power_state for seen in sighted.seen)
                 run.tell(sighted.faults)
                 for seen in sighted.seen:
                     was = known.pop(seen.vm, None)
@@ -171,6 +175,10 @@ class _Run(Struct, eq=False):
     """Fingerprint of the policy by which all VMs were last judged."""
     covered_at: datetime | None
     """When the latest sweep began that was complete."""
+    counted: Mapping[PowerState, int]
+    """How many VMs it saw in which state."""
+    power_states: Counter[PowerState] = field(default_factory=Counter)
+    """How many this one saw, so far."""
     news: list[tuple[Observation, Known | None]] = field(default_factory=list)
     """What is new and not taken in yet, with what was known of each."""
     pages: int = 0
@@ -218,6 +226,8 @@ class _Run(Struct, eq=False):
         match came:
             case Decision(record=record, changed=changed):
                 self.changed += changed
+                if record and record.power_state is not PowerState.DELETED:
+                    self.power_states[record.power_state] += 1
                 self.gone += changed and record is not None and record.power_state is PowerState.DELETED
                 if record and self.watch.is_to_come(record):
                     self.tell([_unheeded(record)])
@@ -247,6 +257,7 @@ class _Run(Struct, eq=False):
             self.judged_by,
             self.covered_at,
             self.pages,
+            dict(self.counted),
         )
 
 

@@ -7,7 +7,7 @@ import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from copy import replace
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from itertools import batched
 from typing import TYPE_CHECKING
 
@@ -16,9 +16,10 @@ from shared.domain.budget import next_sweep
 from shared.domain.cap import drawn_by
 from shared.domain.fleet import Sighted, fingerprint_of
 from shared.domain.ids import ScaleSetId, VmId
-from shared.domain.money import Offer, Rates
+from shared.domain.money import Offer, Rates, Tariff
 from shared.domain.observations import Gone, Observation
 from shared.domain.records import Episode, Notice, Record, Transition
+from shared.domain.spending import DaySpent, Past, pasts
 from shared.domain.states import PowerState, ProvisioningState, Reading
 from shared.domain.telling import Telling
 from shared.ports import (
@@ -32,8 +33,10 @@ from shared.ports import (
     History,
     Known,
     Page,
+    Pasts,
     PortError,
     Query,
+    Standing,
     Stored,
     Tally,
 )
@@ -58,6 +61,8 @@ class MemoryLedger:
         self._coverage: dict[str, Coverage] = {}
         self._places: dict[str, tuple[str, VmId, datetime, int]] = {}
         self._prices: dict[Offer, Fetched] = {}
+        self._pasts: dict[tuple[datetime, VmId, datetime, bool], Past] = {}
+        self._days: dict[str, dict[date, DaySpent]] = {}
         self._saves = 0
 
     async def latest(self, vm: VmId) -> Stored | None:
@@ -75,8 +80,12 @@ class MemoryLedger:
         self._stored[vm] = Stored(change.record, str(self._saves))
         if change.transition:
             self._transitions.setdefault(vm, {})[change.transition.seen_at] = change.transition
+        tariff = Tariff.of((previous.record if previous else change.record).model)
         for episode in change.episodes:
             self._episodes.setdefault(vm, {})[episode.seen_at] = episode
+            for past in pasts(episode, tariff):
+                end = past.spell.ended_at or past.spell.began_at
+                self._pasts[end, vm, episode.seen_at, past.avoided] = past
         for entry in change.entries:
             self._entries.setdefault(vm, {})[entry.at, entry.what.rank] = entry
         return self._stored[vm]
@@ -140,6 +149,44 @@ class MemoryLedger:
             whole=len(counted) == len(records),
         )
 
+    async def standing(self, subscription: str, most: int) -> Standing:
+        """The VMs of a subscription that cost or save something now."""
+        await asyncio.sleep(0)
+        records = sorted(
+            (stored.record for vm, stored in self._stored.items() if vm.subscription == subscription),
+            key=lambda record: record.vm,
+        )
+        stopped = [record for record in records if record.power_state is PowerState.STOPPED]
+        saving = [record for record in records if record.saving]
+        flagged = sum(record.flag is not None for record in records)
+        return Standing(
+            tuple(stopped[:most]),
+            tuple(saving[:most]),
+            min(flagged, most),
+            whole=max(len(stopped), len(saving), flagged) <= most,
+        )
+
+    async def past(self, subscription: str, since: datetime, until: datetime, most: int) -> Pasts:
+        """Spells of a subscription that ended in a stretch of time."""
+        await asyncio.sleep(0)
+        found = [
+            past
+            for (end, vm, *_), past in sorted(self._pasts.items(), key=lambda item: item[0], reverse=True)
+            if vm.subscription == subscription and since <= end < until
+        ]
+        return Pasts(tuple(found[:most]), whole=len(found) <= most)
+
+    async def keep_days(self, subscription: str, days: Sequence[DaySpent]) -> None:
+        """Keep days that were added up."""
+        await asyncio.sleep(0)
+        self._days.setdefault(subscription, {}).update({day.day: day for day in days})
+
+    async def days(self, subscription: str, most: int) -> list[DaySpent]:
+        """The latest days that were added up."""
+        await asyncio.sleep(0)
+        days = self._days.get(subscription, {})
+        return [days[day] for day in sorted(days, reverse=True)][:most]
+
     async def save_all(self, changes: Sequence[tuple[Change, Stored | None]]) -> list[PortError | None]:
         """Save changes, each as `save` does; what kept each from it."""
         kept = list[PortError | None]()
@@ -185,6 +232,9 @@ class MemoryLedger:
                     del self._episodes[vm][at]
                 case _:
                     del self._transitions[vm][at]
+        if len(seen) == len(rest):
+            gone = {name for name in self._pasts if name[1].subscription == subscription and name[0] < before}
+            self._pasts = {name: past for name, past in self._pasts.items() if name not in gone}
         if len(seen) < len(rest):
             self._places[subscription] = seen[-1]
         return Forgotten(len(seen), len(old), finished=len(seen) == len(rest))
@@ -234,6 +284,7 @@ class MemoryLedger:
                 and query.flagged in {None, record.flag is not None}
                 and query.power_state in {None, record.power_state}
                 and (record.parked or not query.parked)
+                and query.finds(record.vm)
             ):
                 yield record
 

@@ -9,11 +9,18 @@ Rows of a VM, by row key:
     transition!{group}!{name}!{stamp}   its life; the stamp of `seen_at` makes the latest come first
     episode!{group}!{name}!{stamp}
     entry!{group}!{name}!{stamp}!{rank} the log of its actions; the stamp is that of `at`
+    stopped!{group}!{name}              its record, there exactly while it is Stopped
+    saving!{group}!{name}               the same, there exactly while it is Deallocated because Stopgap did that
+    past!{stamp}!{group}!{name}!{stamp}!{what}
+                                        an episode that ended, or the time that followed on one that Stopgap ended, by
+                                        the stamp of its end: the latest of the whole subscription come first
 
 and one row for all, in a partition of its own, `cap`: when the latest deallocations were sent.
 
 Partition `sweeps` has what the latest sweep of each subscription came to, and `places` where the removal of what is old
 goes on in it; the row keys are subscriptions.
+
+Partition `days` has the days that were added up, `{subscription}!{day}`, the latest first.
 
 Partition `prices` has what was fetched from Azure's price list, by currency, region and size: `EUR!westeurope!…`.
 
@@ -22,13 +29,14 @@ value as JSON in `body`; the other columns are for filters and for people. All o
 transaction, which Azure does as a whole or not at all.
 """
 
+import asyncio
 import hashlib
 import re
 import sys
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from functools import cached_property, partial
 from itertools import accumulate, batched
 from typing import TYPE_CHECKING
@@ -43,8 +51,9 @@ from shared.domain.cap import drawn_by
 from shared.domain.fleet import fingerprint_of
 from shared.domain.ids import ScaleSetId, VmId
 from shared.domain.malformed import shown
-from shared.domain.money import Offer
+from shared.domain.money import Offer, Tariff
 from shared.domain.records import Episode, Record, Transition
+from shared.domain.spending import DaySpent, Past, pasts
 from shared.domain.states import PowerState
 from shared.exchange import error_code
 from shared.ports import (
@@ -58,9 +67,11 @@ from shared.ports import (
     History,
     Known,
     Page,
+    Pasts,
     PortError,
     Query,
     Refused,
+    Standing,
     Stored,
     Tally,
 )
@@ -76,6 +87,12 @@ TABLE = "ledger"
 SCHEMA = 1
 """Column `schema`: how `body` is to be read. Fields may be added to it; a change of what is there needs a 2."""
 
+SEARCHED = 20_000
+"""How many VMs are looked through for a name, for one answer."""
+
+AT_ONCE = 20
+"""How many rows are read at once."""
+
 DRAWS = 20
 """How often a draw from the cap is tried against others; one always wins, so the rest gets through."""
 
@@ -85,10 +102,15 @@ _CAP = ("cap", "deallocations")
 _INDEXES: Mapping[str, Callable[[Record], bool]] = {
     "flag": lambda record: record.flag is not None,
     "parked": lambda record: record.parked,
+    "stopped": lambda record: record.power_state is PowerState.STOPPED,
+    "saving": lambda record: record.saving is not None,
 }
 """The further rows that hold the record, each there exactly while this is true of it."""
 PRICES = "prices"
 """The partition of prices; those of VMs are named after subscriptions, which are GUIDs."""
+
+_DAYS = "days"
+"""The partition of days that were added up."""
 
 _SWEEPS = "sweeps"
 """The partition of what sweeps came to, a row for each subscription."""
@@ -104,6 +126,9 @@ _LIFE = ("entry", "episode", "transition")
 
 _PART = re.compile(r"(?P<kind>\w+)!.+!.+!(?P<stamp>[0-9]{18})(![0-9]+)?")
 """A row key of one of them."""
+
+_MOST_TEXT = 30_000
+"""Characters in one column: Azure takes 64 KiB, of two bytes each."""
 
 _MOST_BYTES = 1_000_000
 """Azure takes 4 MiB in one transaction; a quarter of that is soon sent again."""
@@ -132,6 +157,25 @@ class _KnownRow(msgspec.Struct):
         except ValueError:
             return Known("", None, deleted)
         return Known(self.fingerprint, due_at, deleted)
+
+
+class _Key(msgspec.Struct):
+    """The key of a row alone."""
+
+    RowKey: str
+
+
+class _Body(msgspec.Struct):
+    """What is read of rows of which all is wanted."""
+
+    PartitionKey: str
+    RowKey: str
+    body: object = None
+
+    @property
+    def row(self) -> Row:
+        """For `_value`."""
+        return {"PartitionKey": self.PartitionKey, "RowKey": self.RowKey, "body": self.body}
 
 
 class _Drawn(msgspec.Struct, frozen=True):
@@ -206,7 +250,7 @@ class TableLedger:
         """One query a subscription, or one for each 1,000 rows."""
         last = last_listed(query)
         subscriptions = query.subscriptions[query.subscriptions.index(last.subscription) if last else 0 :]
-        kind = "flag" if query.flagged else "parked" if query.parked else "vm"
+        kind = _kind(query)
         columns: dict[str, object] = {}
         if query.flagged is False:
             columns["flagged"] = False
@@ -214,6 +258,8 @@ class TableLedger:
             columns["parked"] = True
         if query.power_state:
             columns["power_state"] = query.power_state.value
+        if query.name is not None:
+            return await self._named(query, kind, subscriptions, last, columns)
         found = list[Record]()
         for subscription in subscriptions:
             after = _key(kind, last) if last and last.subscription == subscription else f"{kind}!"
@@ -225,6 +271,40 @@ class TableLedger:
                 listed = found[: query.limit]
                 return Page(tuple(listed), cursor(listed[-1].vm))
         return Page(tuple(found), None)
+
+    async def _named(
+        self,
+        query: Query,
+        kind: str,
+        subscriptions: Sequence[str],
+        last: VmId | None,
+        columns: Mapping[str, object],
+    ) -> Page:
+        """One query of keys for each 1,000 rows, at most `SEARCHED`, and a point read of each VM that is found."""
+        found, searched, place = list[VmId](), 0, last
+        ends = [(subscription, _end(f"{kind}!")) for subscription in subscriptions]
+        while ends and searched < SEARCHED and len(found) <= query.limit:
+            subscription, end = ends[0]
+            after = _key(kind, place) if place and place.subscription == subscription else f"{kind}!"
+            rows = await self._find(subscription, after, end, columns, MOST_ROWS, select=("RowKey",))
+            vms = [VmId(subscription, *str(row["RowKey"]).split("!")[1:]) for row in rows]
+            found += [vm for vm in vms if query.finds(vm)]
+            searched, place = searched + len(rows), vms[-1] if vms else place
+            if len(rows) < MOST_ROWS:
+                ends.pop(0)
+        told = found[: query.limit]
+        if len(found) > len(told):
+            place = told[-1]
+        more = bool(ends) or len(found) > len(told)
+        return Page(await self._records(told, kind), cursor(place) if more and place else None)
+
+    async def _records(self, vms: Sequence[VmId], kind: str) -> tuple[Record, ...]:
+        """The records of VMs, without those that are not there, as what they are, any more."""
+        records = list[Record]()
+        for some in batched(vms, AT_ONCE, strict=False):
+            reads = (self._read(f"read of {vm}", vm.subscription, _key(kind, vm)) for vm in some)
+            records += [_value(found.row, Record) for found in await asyncio.gather(*reads) if found]
+        return tuple(records)
 
     async def instances(self, scale_set: ScaleSetId) -> list[VmId]:
         """One query, or one for each 1,000 instances."""
@@ -267,6 +347,50 @@ class TableLedger:
             sum(row.get("flagged") is True for row in counted),
             whole=len(counted) == len(rows),
         )
+
+    async def standing(self, subscription: str, most: int) -> Standing:
+        """Three queries, or one for each 1,000 VMs."""
+        stopped, saving, flagged = await asyncio.gather(
+            self._all(subscription, "stopped!", _end("stopped!"), _Body, most),
+            self._all(subscription, "saving!", _end("saving!"), _Body, most),
+            self._all(subscription, "flag!", _end("flag!"), _Key, most),
+        )
+        return Standing(
+            tuple(_value(row.row, Record) for row in stopped[:most]),
+            tuple(_value(row.row, Record) for row in saving[:most]),
+            len(flagged[:most]),
+            whole=max(len(stopped), len(saving), len(flagged)) <= most,
+        )
+
+    async def past(self, subscription: str, since: datetime, until: datetime, most: int) -> Pasts:
+        """One query, or one for each 1,000 spells."""
+        # The later has the smaller stamp; those of `until` itself are left out.
+        first, end = _end(f"past!{_stamp(until)}!"), _end(f"past!{_stamp(since)}!")
+        rows = await self._all(subscription, first, end, _Body, most)
+        return Pasts(tuple(_value(row.row, Past) for row in rows[:most]), whole=len(rows) <= most)
+
+    async def keep_days(self, subscription: str, days: Sequence[DaySpent]) -> None:
+        """One upsert for each day."""
+        for day in days:
+            row = _long(_columns(_DAYS, _day_key(subscription, day.day), day))
+            await self._put(f"save of {day.day} of {subscription}", row)
+
+    async def days(self, subscription: str, most: int) -> list[DaySpent]:
+        """One query."""
+        rows = await self._find(_DAYS, f"{subscription}!", _end(f"{subscription}!"), {}, most)
+        return [_value({**row, "body": _whole(row)}, DaySpent) for row in rows]
+
+    async def _all[Columns: msgspec.Struct](
+        self, subscription: str, after: str, end: str, of: type[Columns], most: int
+    ) -> list[Columns]:
+        """Rows of a partition between two row keys: at least one more than `most`, if there are so many."""
+        found, goes_on = list[Columns](), ""
+        while True:
+            page = partial(self._rows.page, subscription, after, end, of, goes_on)
+            rows, goes_on = await self._ask(f"query of {subscription}", page)
+            found += rows
+            if not goes_on or len(found) > most:
+                return found
 
     async def save_all(self, changes: Sequence[tuple[Change, Stored | None]]) -> list[PortError | None]:
         """A transaction for as many as fit into one; where Azure does not take it, the one that it names apart."""
@@ -364,7 +488,7 @@ class TableLedger:
                 removed += await self._remove(subscription, before, rows)
                 seen += len(rows)
                 place = str(rows[-1]["RowKey"]) if len(rows) == limit else end
-        finished = place >= end
+        finished = place >= end and await self._forget_past(subscription, before, most)
         columns: Columns = {
             "PartitionKey": _PLACES,
             "RowKey": subscription,
@@ -372,6 +496,16 @@ class TableLedger:
         }
         await self._put(f"save of the place in {subscription}", columns)
         return Forgotten(seen, removed, finished)
+
+    async def _forget_past(self, subscription: str, before: datetime, most: int) -> bool:
+        """Remove spells that ended before a time, at most so many; whether none is left. Their keys have their time."""
+        first = _end(f"past!{_stamp(before)}!")
+        rows = await self._all(subscription, first, _end("past!"), _Key, most - 1)
+        for some in batched([row.RowKey for row in rows[:most]], MOST_OPERATIONS, strict=False):
+            for fault in await self._save_some([[_removal(subscription, key)] for key in some]):
+                if fault and not isinstance(fault, Conflict):
+                    raise fault
+        return len(rows) <= most
 
     async def _remove(self, subscription: str, before: datetime, rows: Sequence["TableEntity"]) -> int:
         """Remove the rows that are old; how many."""
@@ -533,7 +667,14 @@ def _writes(change: Change, previous: Stored | None) -> list[Write]:
         if there or (previous and belongs(previous.record)):
             writes.append(Write({**row, "RowKey": _key(kind, record.vm)}, gone=not there))
     parts = (change.transition, *change.episodes, *change.entries)
-    return writes + [Write(_row(_name(part), part)) for part in parts if part]
+    writes += [Write(_row(_name(part), part)) for part in parts if part]
+    # As the VM was then, which is what it cost by.
+    tariff = Tariff.of((previous.record if previous else record).model)
+    return writes + [
+        Write(_columns(record.vm.subscription, _past_key(past), past))
+        for episode in change.episodes
+        for past in pasts(episode, tariff)
+    ]
 
 
 def _batches(works: Sequence[list[Write]]) -> Iterator[list[list[Write]]]:
@@ -601,6 +742,41 @@ def _name(part: Transition | Episode | Entry) -> str:
             return f"{_key('entry', part.vm)}!{_stamp(part.at)}!{len(What) - part.what.rank:02d}"
 
 
+def _kind(query: Query) -> str:
+    """The rows in which what a query asks for is to be found, the fewest."""
+    if query.flagged:
+        return "flag"
+    if query.parked:
+        return "parked"
+    return "stopped" if query.power_state is PowerState.STOPPED else "vm"
+
+
+def _past_key(past: Past) -> str:
+    vm, spell = past.episode.vm, past.spell
+    what = "avoided" if past.avoided else "wasted"
+    end = _stamp(spell.ended_at or spell.began_at)
+    return f"past!{end}!{vm.resource_group}!{vm.name}!{_stamp(past.episode.seen_at)}!{what}"
+
+
+def _day_key(subscription: str, day: date) -> str:
+    return f"{subscription}!{date.max.toordinal() - day.toordinal():07d}"
+
+
+def _long(row: Columns) -> Columns:
+    """A row whose `body` may be longer than a column can be: the rest is in `body1`, `body2` and so on."""
+    text = str(row["body"])
+    parts = {
+        f"body{number or ''}": text[start : start + _MOST_TEXT]
+        for number, start in enumerate(range(0, len(text), _MOST_TEXT))
+    }
+    return row | parts
+
+
+def _whole(row: Mapping[str, object]) -> str:
+    """The `body` of a row that `_long` wrote."""
+    return "".join(str(row.get(f"body{number or ''}") or "") for number in range(len(row)))
+
+
 def _key(kind: str, vm: VmId) -> str:
     return f"{kind}!{vm.resource_group}!{vm.name}"
 
@@ -650,7 +826,7 @@ def _columns(partition: str, key: str, value: object) -> Columns:
     }
 
 
-def _value[Value: (Record, Transition, Episode, Entry, Fetched, Coverage, _Drawn, _Planned)](
+def _value[Value: (Record, Transition, Episode, Entry, Past, DaySpent, Fetched, Coverage, _Drawn, _Planned)](
     row: Row, of: type[Value]
 ) -> Value:
     try:

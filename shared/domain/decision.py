@@ -307,8 +307,18 @@ def _closed(previous: Record | None, record: Record) -> Episode | None:
     closing = record.deallocation
     for episode in (_ended(previous, record), record.closed):
         if episode and closing and episode.seen_at == closing.seen_at:
-            return replace(episode, by_stopgap=closing.stage is Stage.CONFIRMED)
+            resumed_at = episode.resumed_at or _resumed_at(previous, closing, record)
+            return replace(episode, by_stopgap=closing.stage is Stage.CONFIRMED, resumed_at=resumed_at)
     return None
+
+
+def _resumed_at(previous: Record | None, closing: Deallocation, record: Record) -> datetime | None:
+    """When the VM left the Deallocated that followed; None while it is in it, or if nothing of the kind followed."""
+    was, now = previous.settled if previous else None, record.settled
+    if closing.after is not PowerState.DEALLOCATED or now is None or now.seen_at == closing.after_at:
+        return None
+    left_at = was.left_at if was and was.seen_at == closing.after_at else None
+    return min(now.since, left_at) if left_at else now.since
 
 
 def _actions(previous: Record | None, record: Record, now: datetime) -> tuple[Action, ...]:

@@ -52,6 +52,29 @@ class Offer(Struct, frozen=True):
         return f"{shown(self.size)} in {shown(self.location)}, {self.currency}"
 
 
+class Tariff(Struct, frozen=True, array_like=True):
+    """All of a VM that its price depends on; None where Azure says nothing."""
+
+    location: str | None = None
+    size: str | None = None
+    os_type: str | None = None
+    license_type: str | None = None
+    priority: str | None = None
+    dedicated_host: bool = False
+
+    @classmethod
+    def of(cls, model: Model) -> "Tariff":
+        """The tariff of a VM."""
+        return cls(
+            model.location,
+            model.size,
+            model.os_type,
+            model.license_type,
+            model.priority,
+            model.dedicated_host,
+        )
+
+
 class Rates(Struct, frozen=True):
     """List prices of one offer, per hour. None: Azure lists none."""
 
@@ -139,22 +162,22 @@ def read_rates(rows: Iterable[object], offer: Offer, now: datetime) -> Rates | N
     return Rates(offer.currency, base, windows)
 
 
-def listed(model: Model) -> tuple[str, str] | None:
+def listed(tariff: Tariff) -> tuple[str, str] | None:
     """The location and size that say in Azure's list what a VM costs; None for a VM that has another price.
 
     The price of a Spot VM changes by the hour, and a dedicated host is paid for whatever runs on it.
     """
-    if (model.priority or "regular").lower() != "regular" or model.dedicated_host:
+    if (tariff.priority or "regular").lower() != "regular" or tariff.dedicated_host:
         return None
-    return (model.location, model.size) if model.location and model.size else None
+    return (tariff.location, tariff.size) if tariff.location and tariff.size else None
 
 
-def bounds(rates: Rates, model: Model) -> Amount:
+def bounds(rates: Rates, tariff: Tariff) -> Amount:
     """What a VM costs for each hour that it is Stopped."""
     unknown = Amount(rates.currency)
-    if listed(model) is None:
+    if listed(tariff) is None:
         return unknown
-    os_type, licence = (model.os_type or "").lower(), (model.license_type or "").lower()
+    os_type, licence = (tariff.os_type or "").lower(), (tariff.license_type or "").lower()
     unlicensed = os_type == "linux" or licence in _OWN_LICENCES
     lower, upper = rates.base, rates.base if unlicensed else rates.windows
     if lower is not None and upper is not None:
@@ -179,6 +202,34 @@ def cost_of(record: Record, hourly: Amount, now: datetime) -> Cost | None:
 def episode_cost(episode: Episode, hourly: Amount) -> Amount | None:
     """What an episode cost, at the present price of the present size; None while it lasts."""
     return hourly.times(episode.hours) if episode.hours is not None else None
+
+
+def total(currency: str, hourly: Mapping[Tariff, Amount], quantities: Mapping[Tariff, float]) -> Sum:
+    """What so many hours of each tariff cost together; or so many VMs, for an hour.
+
+    A tariff of which only one bound is known is left out as well: bounds are of the same VMs.
+
+    Args:
+        currency: What it is counted in.
+        hourly: What an hour of each tariff costs; one that is missing is not known.
+        quantities: How many hours, or VMs.
+    """
+    lower, upper, priced, unpriced = 0.0, 0.0, False, 0.0
+    for tariff, quantity in quantities.items():
+        amount = hourly.get(tariff)
+        least, most = (amount.lower, amount.upper) if amount else (None, None)
+        if least is None or most is None:
+            unpriced += quantity
+            continue
+        lower, upper, priced = lower + least * quantity, upper + most * quantity, True
+    if unpriced and not priced:
+        return Sum(Amount(currency), unpriced)
+    return Sum(Amount(currency, lower, upper), unpriced)
+
+
+def sum_view(added: Sum, digits: int = 2) -> dict[str, object]:
+    """A sum as plain JSON values, with so many decimals."""
+    return _bounds_view(added.amount, digits) | {"unpriced": round(added.unpriced, 2)}
 
 
 def cost_view(cost: Cost | None) -> dict[str, object] | None:

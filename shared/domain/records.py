@@ -208,6 +208,12 @@ class Record(Struct, frozen=True, kw_only=True):
         return self.deallocation if self.deallocation and self.deallocation.stage.pending else None
 
     @property
+    def saving(self) -> "Episode | None":
+        """The episode that Stopgap ended, while the VM is still as Stopgap left it: Deallocated."""
+        closed = self.closed
+        return closed if closed and closed.by_stopgap and closed.resumed_at is None else None
+
+    @property
     def look_at(self) -> datetime | None:
         """When the VM has to be looked at next; None: when a signal or a sweep asks for it."""
         flag, closing = self.flag, self.closing
@@ -281,6 +287,8 @@ class Episode(Struct, frozen=True):
     ended_by: Cause | None = None
     by_stopgap: bool = False
     """Whether it was Stopgap that ended it, by a deallocation that was confirmed."""
+    resumed_at: datetime | None = None
+    """When the VM left Deallocated again, if a deallocation that was asked for brought it there. None: it has not."""
 
     @classmethod
     def of(cls, vm: VmId, settled: Settled) -> "Episode | None":

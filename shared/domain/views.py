@@ -83,6 +83,7 @@ def episode_view(episode: Episode, cost: Amount | None = None) -> dict[str, obje
         "ended_by": _cause(episode.ended_by),
         "hours": episode.hours,
         "by_stopgap": episode.by_stopgap,
+        "resumed_at": _time(episode.resumed_at),
         "cost": amount_view(cost),
     }
 

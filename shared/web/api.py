@@ -17,7 +17,10 @@ MOST = 1000
 HISTORY = 100
 """How many transitions, episodes and actions a VM's page tells of."""
 
-PARAMETERS = ("flagged", "parked", "power_state", "subscription", "limit", "next")
+LONGEST_NAME = 90
+"""Characters of a resource group's name; a VM's has fewer."""
+
+PARAMETERS = ("flagged", "parked", "power_state", "subscription", "name", "limit", "next")
 KEY = "code"
 """The parameter with which a caller may present the function key; it is the platform's."""
 
@@ -37,6 +40,7 @@ def read_query(parameters: Mapping[str, str], watched: tuple[str, ...]) -> Query
         limit=_limit(parameters.get("limit")),
         parked=_parked(parameters.get("parked")),
         after=parameters.get("next") or None,
+        name=_name(parameters.get("name")),
     )
 
 
@@ -65,6 +69,17 @@ def _power_state(text: str | None) -> PowerState | None:
     if state is PowerState.UNKNOWN and text.lower() != PowerState.UNKNOWN:
         raise Malformed(f"power_state: expected one of {', '.join(PowerState)}, got {shown(text)}")
     return state
+
+
+def _name(text: str | None) -> str | None:
+    if text is None:
+        return None
+    wanted = text.strip().lower()
+    if not 1 <= len(wanted) <= LONGEST_NAME:
+        raise Malformed(
+            f"name: expected 1 to {LONGEST_NAME} characters of a name or resource group, got {shown(text)}"
+        )
+    return wanted
 
 
 def _limit(text: str | None) -> int:

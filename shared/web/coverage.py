@@ -3,13 +3,18 @@
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 
+from shared.accounts import Figures, Money
 from shared.domain.malformed import Malformed
+from shared.domain.money import sum_view
 from shared.domain.observations import CLOCKS_DIFFER
 from shared.domain.schedule import parse_schedule
 from shared.domain.states import PowerState
 from shared.domain.views import time_view
 from shared.ports import Coverage
 from shared.summaries import Summary
+
+BASIS = "list prices, before reservations, savings plans and agreements"
+"""What all costs are told by."""
 
 FAULTS = 3
 """How many faults of a sweep are shown in words."""
@@ -69,16 +74,46 @@ def summary_view(summary: Summary) -> dict[str, object]:
         "at": time_view(summary.at),
         "whole": summary.whole,
         **_counts(summary.power_states, summary.flagged),
+        "cost": money_view(summary.money),
         "subscriptions": [
             {
                 "subscription": subscription,
                 "whole": bool(tally and tally.whole),
+                "counted_at": time_view(tally.at or summary.at) if tally else None,
                 **(_counts(tally.power_states, tally.flagged) if tally else NOT_COUNTED),
                 "sweep": coverage_view(summary.sweeps.get(subscription)),
             }
             for subscription, tally in summary.tallies.items()
         ],
     }
+
+
+def money_view(money: Money) -> dict[str, object]:
+    """What VMs left Stopped cost all together."""
+    return {
+        "currency": money.currency,
+        "basis": BASIS,
+        "stopped": money.stopped,
+        "hourly": sum_view(money.hourly, 4),
+        "monthly": sum_view(money.monthly),
+        "wasted": _figures(money.wasted),
+        "avoided": _figures(money.avoided),
+        "deallocated": money.deallocated,
+        "whole": money.whole,
+        "days": [
+            {
+                "day": each.day.isoformat(),
+                "hours": round(each.hours, 2),
+                "wasted": sum_view(each.wasted),
+                "avoided": sum_view(each.avoided),
+            }
+            for each in money.days
+        ],
+    }
+
+
+def _figures(figures: Figures) -> dict[str, object]:
+    return {"this_month": sum_view(figures.this_month), "total": sum_view(figures.total)}
 
 
 def _counts(power_states: Mapping[PowerState, int], flagged: int) -> dict[str, object]:

@@ -15,6 +15,7 @@ from shared.domain.money import (
     Amount,
     Offer,
     Rates,
+    Tariff,
     amount_view,
     bounds,
     cost_of,
@@ -190,6 +191,7 @@ def test_a_mutilated_reply_is_malformed_or_has_right_prices_or_none(
 
 
 SIZED = Model(location="westeurope", size="Standard_D2s_v3", os_type="Linux")
+PRICED = Tariff.of(SIZED)
 RATES = Rates("USD", 0.12, 0.212)
 
 
@@ -218,18 +220,18 @@ class TestBounds:
     def test_each_kind_of_vm(
         self, change: dict[str, Any], expected: tuple[float | None, float | None]
     ) -> None:
-        assert bounds(RATES, replace(SIZED, **change)) == Amount("USD", *expected)
+        assert bounds(RATES, Tariff.of(replace(SIZED, **change))) == Amount("USD", *expected)
 
     def test_what_is_not_listed_is_not_known(self) -> None:
-        windows = replace(SIZED, os_type="Windows")
-        assert bounds(Rates("USD"), SIZED) == Amount("USD")
+        windows = replace(PRICED, os_type="Windows")
+        assert bounds(Rates("USD"), PRICED) == Amount("USD")
         assert bounds(Rates("USD", 0.12), windows) == Amount("USD", 0.12)
         assert bounds(Rates("USD", None, 0.212), windows) == Amount("USD", None, 0.212)
-        assert bounds(Rates("USD", None, 0.212), SIZED) == Amount("USD")
+        assert bounds(Rates("USD", None, 0.212), PRICED) == Amount("USD")
 
     def test_only_a_vm_with_a_list_price_is_asked_for(self) -> None:
-        assert listed(SIZED) == ("westeurope", "Standard_D2s_v3")
-        assert listed(replace(SIZED, priority="Spot")) is None
+        assert listed(PRICED) == ("westeurope", "Standard_D2s_v3")
+        assert listed(replace(PRICED, priority="Spot")) is None
 
     @given(
         rates=strategies.rates,
@@ -240,8 +242,8 @@ class TestBounds:
     def test_the_lower_bound_is_never_above_the_upper(
         self, rates: Rates, os_type: str | None, licence: str | None, priority: str | None
     ) -> None:
-        model = replace(SIZED, os_type=os_type, license_type=licence, priority=priority)
-        amount = bounds(rates, model)
+        tariff = replace(PRICED, os_type=os_type, license_type=licence, priority=priority)
+        amount = bounds(rates, tariff)
         for bound in (amount.lower, amount.upper):
             assert bound is None or bound in {rates.base, rates.windows}
         if amount.lower is not None and amount.upper is not None:

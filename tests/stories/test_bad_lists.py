@@ -10,7 +10,6 @@ from shared import exchange
 from shared.adapters.compute import ComputeVms
 from shared.domain.states import PowerState
 from shared.ports import Sweep
-from shared.summaries import Summaries
 from shared.sweeps import Sweeps
 from shared.watch import Outcome
 from shared.web.coverage import coverage_view, remarks, summary_view
@@ -18,6 +17,7 @@ from tests.contracts.canned import Answer, Canned, canned_service, said
 from tests.contracts.credentials import Nobody
 from tests.contracts.test_fleet import LISTS, OTHER, a_set, an_instance, error, page, row, state, vm_id, web
 from tests.measured import taken
+from tests.stories.books import summaries_of
 from tests.stories.world import NOON, SUBSCRIPTION, World
 
 QUARTER, MINUTE, SECOND = timedelta(minutes=15), timedelta(minutes=1), timedelta(seconds=1)
@@ -47,7 +47,7 @@ class Town(World):
 
     async def summary(self) -> dict[str, Any]:
         """What `GET /api/summary` says of it."""
-        summary = summary_view(await Summaries(self.ledger, (SUBSCRIPTION,), lambda: self.now).latest())
+        summary = summary_view(await summaries_of(self.ledger, (SUBSCRIPTION,), lambda: self.now).latest())
         subscriptions = summary["subscriptions"]
         assert isinstance(subscriptions, list)
         (one,) = subscriptions

@@ -9,8 +9,8 @@ from shared import summaries
 from shared.adapters.memory import MemoryLedger
 from shared.domain.states import PowerState
 from shared.ports import Change, Tally, Unavailable
-from shared.summaries import Summaries
 from tests.contracts.fleet import NOON, new_vm, record
+from tests.stories.books import summaries_of
 from tests.stories.world import SUBSCRIPTION, WEB, World
 
 OTHER, EMPTY = (f"00000000-0000-4000-8000-00000000000{number}" for number in (2, 3))
@@ -41,7 +41,7 @@ async def a_ledger() -> Counted:
 
 async def test_all_subscriptions_together_and_each_by_itself() -> None:
     ledger = await a_ledger()
-    summary = await Summaries(ledger, (SUBSCRIPTION, OTHER, EMPTY), lambda: NOON).latest()
+    summary = await summaries_of(ledger, (SUBSCRIPTION, OTHER, EMPTY), lambda: NOON).latest()
     assert summary.power_states == {PowerState.RUNNING: 6, PowerState.STOPPED: 2}
     assert (summary.flagged, summary.whole, summary.at) == (2, True, NOON)
     tally = summary.tallies[OTHER]
@@ -51,12 +51,12 @@ async def test_all_subscriptions_together_and_each_by_itself() -> None:
     assert summary.sweeps == {}
 
 
-async def test_it_is_made_once_a_minute_however_many_ask() -> None:
+async def test_it_is_made_every_ten_seconds_however_many_ask() -> None:
     ledger, now = await a_ledger(), NOON
-    made = Summaries(ledger, (SUBSCRIPTION, OTHER), lambda: now)
+    made = summaries_of(ledger, (SUBSCRIPTION, OTHER), lambda: now)
     first = await asyncio.gather(*(made.latest() for _ in range(10)))
     assert len(ledger.asked) == 2
-    now += timedelta(minutes=1)
+    now += timedelta(seconds=10)
     assert await made.latest() is first[0]
     now += SECOND
     assert (await made.latest()).at == now
@@ -70,16 +70,41 @@ async def test_so_many_vms_are_counted_and_what_is_not_is_told(monkeypatch: pyte
     for most, counted in ((5, [5, None]), (6, [5, 1]), (4, [4, None]), (8, [5, 3])):
         monkeypatch.setattr(summaries, "MOST", most)
         ledger.asked.clear()
-        summary = await Summaries(ledger, (SUBSCRIPTION, OTHER), lambda: NOON).latest()
+        summary = await summaries_of(ledger, (SUBSCRIPTION, OTHER), lambda: NOON).latest()
         found = [tally and sum(tally.power_states.values()) for tally in summary.tallies.values()]
         assert found == counted
         assert summary.whole is (most == 8)
         assert sum(summary.power_states.values()) == most
 
 
+async def test_a_large_fleet_that_no_sweep_saw_is_counted_in_part(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(summaries, "COUNTED", 4)
+    summary = await summaries_of(await a_ledger(), (SUBSCRIPTION, OTHER), lambda: NOON).latest()
+    assert [tally and tally.whole for tally in summary.tallies.values()] == [False, True]
+    assert not summary.whole
+
+
+async def test_a_large_fleet_is_counted_by_its_latest_complete_sweep(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(summaries, "COUNTED", 2)
+    world = World()
+    for number, state in enumerate(["stopped", "running", "running", "running"]):
+        world.put(state, vm=new_vm(f"web-{number}", subscription=SUBSCRIPTION))
+    await world.sweep()
+    world.now += timedelta(minutes=15)
+    world.vms.page_faults[1] = Unavailable("ARM: no answer")
+    await world.sweep()
+
+    summary = await summaries_of(world.ledger, (SUBSCRIPTION,), lambda: world.now).latest()
+
+    tally = summary.tallies[SUBSCRIPTION]
+    assert tally
+    assert (tally.power_states, tally.at) == ({PowerState.STOPPED: 1, PowerState.RUNNING: 3}, NOON)
+    assert summary.whole
+
+
 async def test_a_failure_is_no_empty_answer_and_not_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     ledger = await a_ledger()
-    made = Summaries(ledger, (SUBSCRIPTION, OTHER), lambda: NOON)
+    made = summaries_of(ledger, (SUBSCRIPTION, OTHER), lambda: NOON)
 
     async def fail(_: str, __: int) -> Tally:
         await asyncio.sleep(0)
@@ -96,6 +121,6 @@ async def test_it_tells_of_the_latest_sweeps() -> None:
     world = World()
     world.put("stopped", vm=WEB)
     await world.sweep()
-    summary = await Summaries(world.ledger, (SUBSCRIPTION, OTHER), lambda: world.now).latest()
+    summary = await summaries_of(world.ledger, (SUBSCRIPTION, OTHER), lambda: world.now).latest()
     assert list(summary.sweeps) == [SUBSCRIPTION]
     assert summary.sweeps[SUBSCRIPTION].covered_at == NOON

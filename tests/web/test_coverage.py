@@ -1,14 +1,17 @@
 """What of a fleet is covered, as health and summary tell it."""
 
 from copy import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 
 import pytest
 
+from shared.accounts import Day, Figures, Money
+from shared.domain.money import Amount, Sum
 from shared.domain.states import PowerState
 from shared.ports import Coverage, Tally
 from shared.summaries import Summary
-from shared.web.coverage import FAULTS, REMARKS, coverage_view, remarks, summary_view
+from shared.web.coverage import BASIS, FAULTS, REMARKS, coverage_view, money_view, remarks, summary_view
+from tests.stories.books import nothing
 
 ONE, OTHER = (f"00000000-0000-4000-8000-00000000000{number}" for number in (1, 2))
 NOW = datetime(2026, 11, 21, 12, 16, tzinfo=UTC)
@@ -109,7 +112,7 @@ def test_of_very_many_subscriptions_some_are_named_and_the_others_counted() -> N
 
 def test_the_summary() -> None:
     tally = Tally({PowerState.RUNNING: 3, PowerState.STOPPED: 2, PowerState.DELETED: 9}, 1, whole=True)
-    view = summary_view(Summary(NOW, {ONE: tally, OTHER: None}, {ONE: swept()}))
+    view = summary_view(Summary(NOW, {ONE: tally, OTHER: None}, {ONE: swept()}, nothing()))
     counts = {state.value: 0 for state in PowerState} | {"running": 3, "stopped": 2, "deleted": 9}
     assert view == {
         "at": "2026-11-21T12:16:00Z",
@@ -117,10 +120,12 @@ def test_the_summary() -> None:
         "vms": 5,
         "power_states": counts,
         "flagged": 1,
+        "cost": money_view(nothing()),
         "subscriptions": [
             {
                 "subscription": ONE,
                 "whole": True,
+                "counted_at": "2026-11-21T12:16:00Z",
                 "vms": 5,
                 "power_states": counts,
                 "flagged": 1,
@@ -129,10 +134,32 @@ def test_the_summary() -> None:
             {
                 "subscription": OTHER,
                 "whole": False,
+                "counted_at": None,
                 "vms": None,
                 "power_states": None,
                 "flagged": None,
                 "sweep": None,
             },
         ],
+    }
+
+
+def test_money() -> None:
+    known, unknown = Sum(Amount("EUR", 1.23456, 2.0)), Sum(Amount("EUR"), 3.0)
+    figures = Figures(known, unknown)
+    day = Day(date(2026, 11, 21), known, unknown, 1.23456)
+    view = money_view(Money("EUR", 4, known, figures, figures, 2, (day,), whole=False))
+    shown = {"lower": 1.23, "upper": 2.0, "unpriced": 0.0}
+    hidden = {"lower": None, "upper": None, "unpriced": 3.0}
+    assert view == {
+        "currency": "EUR",
+        "basis": BASIS,
+        "stopped": 4,
+        "hourly": {"lower": 1.2346, "upper": 2.0, "unpriced": 0.0},
+        "monthly": {"lower": 901.23, "upper": 1460.0, "unpriced": 0.0},
+        "wasted": {"this_month": shown, "total": hidden},
+        "avoided": {"this_month": shown, "total": hidden},
+        "deallocated": 2,
+        "whole": False,
+        "days": [{"day": "2026-11-21", "hours": 1.23, "wasted": shown, "avoided": hidden}],
     }

@@ -1,0 +1,122 @@
+"""Episodes as a table for spreadsheets: what is asked for, and the lines."""
+
+import csv
+import io
+from collections.abc import Callable, Iterable, Mapping
+from datetime import date, datetime
+
+from shared.accounts import Period, Told
+from shared.domain.ids import parse_subscription
+from shared.domain.malformed import Malformed, shown
+from shared.domain.signals import Cause
+from shared.domain.spending import ONE_DAY
+from shared.domain.views import time_view
+from shared.web.api import KEY
+from shared.web.plain import UNFIT
+
+PARAMETERS = ("subscription", "since", "until")
+
+DAYS = 31
+"""How many days it tells of if nobody says how many, the present one among them."""
+
+_FORMULA = ("=", "+", "-", "@")
+"""What a spreadsheet takes for the beginning of a formula."""
+
+type Cell = str | float | bool | datetime | None
+
+
+def read_period(parameters: Mapping[str, str], watched: tuple[str, ...], now: datetime) -> Period:
+    """What is asked for; `Malformed` names the parameter, what it is and what is expected."""
+    for name in parameters:
+        if name not in PARAMETERS and name.lower() != KEY:
+            raise Malformed(f"unknown parameter {shown(name)}: expected {', '.join(PARAMETERS)}")
+    wanted = parameters.get("subscription")
+    if wanted is not None and parse_subscription(wanted) not in watched:
+        raise Malformed(f"subscription: {shown(wanted)} is not watched; see STOPGAP_SUBSCRIPTIONS")
+    today = now.date()
+    until = _day("until", parameters) or today
+    since = _day("since", parameters) or until - ONE_DAY * (DAYS - 1)
+    if since > until:
+        raise Malformed(f"since: expected a day up to {until.isoformat()}, got {since.isoformat()}")
+    return Period((parse_subscription(wanted),) if wanted else watched, since, until, lasting=until >= today)
+
+
+def to_csv(told: Iterable[Told]) -> str:
+    """The lines, under a line of headings; RFC 4180, with what a spreadsheet would take for a formula as text."""
+    out = io.StringIO()
+    lines = csv.writer(out)
+    lines.writerow(COLUMNS)
+    lines.writerows([_text(read(each)) for read in COLUMNS.values()] for each in told)
+    return out.getvalue()
+
+
+def _actor(cause: Cause | None) -> str | None:
+    return cause.actor.value if cause else None
+
+
+def _operation(cause: Cause | None) -> str | None:
+    return cause.operation if cause else None
+
+
+def _caller(cause: Cause | None) -> str | None:
+    return (cause.caller_name or cause.caller) if cause else None
+
+
+COLUMNS: Mapping[str, Callable[[Told], Cell]] = {
+    "subscription": lambda told: told.episode.vm.subscription,
+    "resource_group": lambda told: told.episode.vm.resource_group,
+    "name": lambda told: told.episode.vm.name,
+    "location": lambda told: told.tariff.location,
+    "size": lambda told: told.tariff.size,
+    "os_type": lambda told: told.tariff.os_type,
+    "started_at": lambda told: told.episode.started_at,
+    "started_source": lambda told: told.episode.started_source.value,
+    "cause_actor": lambda told: _actor(told.episode.cause),
+    "cause_operation": lambda told: _operation(told.episode.cause),
+    "cause_caller": lambda told: _caller(told.episode.cause),
+    "flagged_at": lambda told: told.episode.flagged_at,
+    "ended_at": lambda told: told.episode.ended_at,
+    "ended_as": lambda told: told.episode.ended_as.value if told.episode.ended_as else None,
+    "ended_by_actor": lambda told: _actor(told.episode.ended_by),
+    "ended_by_operation": lambda told: _operation(told.episode.ended_by),
+    "ended_by_caller": lambda told: _caller(told.episode.ended_by),
+    "by_stopgap": lambda told: told.episode.by_stopgap,
+    "resumed_at": lambda told: told.episode.resumed_at,
+    "hours": lambda told: round(told.hours, 4),
+    "currency": lambda told: told.cost.currency if told.cost else None,
+    "cost_lower": lambda told: _bound(told.cost.lower if told.cost else None),
+    "cost_upper": lambda told: _bound(told.cost.upper if told.cost else None),
+}
+"""Each column, and what is in it."""
+
+
+def _bound(amount: float | None) -> float | None:
+    return None if amount is None else round(amount, 2)
+
+
+def _text(value: Cell) -> str:
+    match value:
+        case None:
+            return ""
+        case bool():
+            return "true" if value else "false"
+        case datetime():
+            return time_view(value) or ""
+        case float():
+            return str(value)
+        case str():
+            text = UNFIT.sub("\N{REPLACEMENT CHARACTER}", value)
+            return f"'{text}" if text.startswith(_FORMULA) else text
+
+
+def _day(name: str, parameters: Mapping[str, str]) -> date | None:
+    text = parameters.get(name)
+    if text is None:
+        return None
+    try:
+        day = date.fromisoformat(text)
+    except ValueError:
+        day = None
+    if day is None or text != day.isoformat() or day.year < 2000 or day.year > 9000:
+        raise Malformed(f"{name}: expected a day such as 2027-01-31, got {shown(text)}")
+    return day
