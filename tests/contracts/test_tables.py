@@ -123,7 +123,7 @@ async def test_rows_are_readable_for_people(table_ledger: TableLedger) -> None:
     rows = await rows_of(table_ledger, vm)
 
     kinds = {key.split("!")[0] for key in rows}
-    assert kinds == {"vm", "flag", "parked", "transition", "entry"}
+    assert kinds == {"vm", "flag", "parked", "stopped", "transition", "entry"}
     assert all(key.split("!")[1:3] == ["größe", "web-1"] for key in rows)
     assert rows["vm!größe!web-1"] == rows["flag!größe!web-1"] == rows["parked!größe!web-1"]
     row = rows["vm!größe!web-1"]
