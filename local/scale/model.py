@@ -250,8 +250,8 @@ def _of_all(fleet: Fleet) -> Iterator[Peak]:
     )
 
 
-ROWS_A_CHANGE = 4
-"""The record, its place among what is flagged, a transition, an episode."""
+ROWS_A_CHANGE = 6
+"""The record, its places among what is flagged and what is Stopped, a transition, an episode, what is over of it."""
 
 OPERATIONS_A_MESSAGE = 2
 """It is put, and later got and deleted; the two ends lie apart, but in a long burst they meet."""
@@ -395,9 +395,9 @@ def kept_days(fleet: Fleet) -> float:
 
 
 def _stored(fleet: Fleet) -> float:
-    """Gigabytes, once the first rows have been removed."""
+    """Gigabytes, once the first rows have been removed. An episode is there twice: of its VM, and by its end."""
     a_day = changes_a_day(fleet)
-    sizes = a_day * (given.TRANSITION_BYTES.value + fleet.stopped / 2 * given.EPISODE_BYTES.value)
+    sizes = a_day * (given.TRANSITION_BYTES.value + fleet.stopped * given.EPISODE_BYTES.value)
     history = sizes * kept_days(fleet) if a_day else 0.0
     return (fleet.vms * given.RECORD_BYTES.value + history) / 1e9
 

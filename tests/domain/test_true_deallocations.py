@@ -18,7 +18,7 @@ from shared.domain.observations import Observation
 from shared.domain.policy import Mode, Policy, terms_for
 from shared.domain.records import Flag, FlagKind, NoticeKind, Record
 from shared.domain.signals import Verb, read_event
-from shared.domain.states import ProvisioningState
+from shared.domain.states import PowerState, ProvisioningState
 from tests.domain.test_true_life import (
     TAGS,
     ends,
@@ -116,6 +116,7 @@ def test_no_vm_is_deallocated_unearned_and_the_truth_is_told(
     notices_were_sent_once(world)
     episodes_are_right(world)
     by_stopgap_is_true(world)
+    savings_are_true(world)
 
 
 def deallocations(world: World) -> list[Deallocation]:
@@ -390,3 +391,18 @@ def by_stopgap_is_true(world: World) -> None:
         if episode.by_stopgap:
             taken = [a for a in world.asked if a.taken and of(a).seen_at == episode.seen_at]
             assert taken or any(was_lost(world, closing) for closing in closings)
+
+
+def savings_are_true(world: World) -> None:
+    """What Stopgap ended is avoided until the VM leaves Deallocated, and by nobody else's doing."""
+    episodes = {e.seen_at: e for saved in world.saved for e in saved.change.episodes}
+    record = world.saved[-1].change.record if world.saved else None
+    for episode in episodes.values():
+        if episode.resumed_at:
+            assert episode.ended_at
+            assert episode.resumed_at >= episode.ended_at
+        elif episode.by_stopgap:
+            assert record
+            assert record.saving == episode
+    if record and record.saving:
+        assert record.power_state is PowerState.DEALLOCATED

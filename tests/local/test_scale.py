@@ -109,7 +109,7 @@ def test_a_month() -> None:
     a_day = found.changes / days
     assert a_day == pytest.approx(changes_a_day(FLEET))
     kept = kept_days(FLEET)
-    assert found.table_gb == pytest.approx((1e6 * 3_600 + a_day * kept * (1_100 + 0.5 * 0.05 * 1_700)) / 1e9)
+    assert found.table_gb == pytest.approx((1e6 * 3_600 + a_day * kept * (1_100 + 0.05 * 1_700)) / 1e9)
     assert 0 < found.active < days * 86_400 * instances(FLEET)
 
 
