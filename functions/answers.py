@@ -11,7 +11,7 @@ import azure.functions as func
 from shared import bootstrap
 from shared.domain.ids import VmId
 from shared.domain.malformed import Malformed
-from shared.web import access, api, links
+from shared.web import access, api, caching, links, parameters
 from shared.web.problems import TOLD, Problem, problem_of
 
 VM = "{subscription}/{resource_group}/{name}"
@@ -32,10 +32,11 @@ def answered(as_page: Callable[[func.HttpRequest], bool] = lambda _: False) -> C
         async def answer(req: func.HttpRequest) -> func.HttpResponse:
             try:
                 caller(req)
+                parameters.check(route.__name__, req.params)
                 with bootstrap.measured:
-                    return await route(req)
+                    return _kept(req, await route(req))
             except TOLD as fault:
-                return _problem(req, problem_of(fault), as_page=as_page(req))
+                return _kept(req, _problem(req, problem_of(fault), as_page=as_page(req)))
 
         return answer
 
@@ -83,6 +84,21 @@ def download(text: str, name: str) -> func.HttpResponse:
 def page(status: HTTPStatus, body: str, headers: Mapping[str, str]) -> func.HttpResponse:
     """An answer for people."""
     return func.HttpResponse(body, status_code=status, mimetype="text/html", headers=headers)
+
+
+def _kept(req: func.HttpRequest, made: func.HttpResponse) -> func.HttpResponse:
+    """An answer with what may be kept of it; without its body where the caller has kept that."""
+    if "Cache-Control" in made.headers:
+        return made
+    if req.method != "GET" or made.status_code != HTTPStatus.OK:
+        made.headers["Cache-Control"] = caching.NOT_STORED
+        return made
+    tag = caching.etag(made.get_body())
+    kept = {"ETag": tag, "Cache-Control": caching.REVALIDATED}
+    if caching.holds(tag, req.headers.get("if-none-match")):
+        return func.HttpResponse(status_code=HTTPStatus.NOT_MODIFIED, mimetype=made.mimetype, headers=kept)
+    made.headers.update(kept)
+    return made
 
 
 def _problem(req: func.HttpRequest, problem: Problem, *, as_page: bool) -> func.HttpResponse:

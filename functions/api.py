@@ -67,3 +67,11 @@ async def vm(req: func.HttpRequest) -> func.HttpResponse:
     history = await app.ledger.history(named, api.HISTORY)
     cost, spent = await app.costs.of_life(stored.record, history.episodes)
     return answers.json(HTTPStatus.OK, api.vm(stored.record, history, cost, spent))
+
+
+@blueprint.function_name("openapi")
+@blueprint.route("openapi.json", methods=["GET"])
+@answers.answered()
+async def openapi(req: func.HttpRequest) -> func.HttpResponse:  # noqa: ARG001 - the platform passes it by name
+    """What can be asked for, and every answer, in OpenAPI."""
+    return answers.json(HTTPStatus.OK, bootstrap.description())

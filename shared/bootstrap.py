@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache
+from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -94,6 +95,12 @@ def pages() -> "Pages":
     from shared.web.pages import Pages
 
     return Pages()
+
+
+@cache
+def description() -> str:
+    """What the HTTP API is, in OpenAPI: a file that goes along with the app."""
+    return (Path(__file__).parent / "web" / "openapi.json").read_text("utf-8")
 
 
 def sweep_schedule() -> str:

@@ -23,6 +23,7 @@ def last_listed(query: Query) -> VmId | None:
         vm = parse_vm_id(urlsafe_b64decode(query.after).decode())
     except ValueError:
         vm = None
-    if vm is None or vm.subscription not in query.subscriptions:
+    # What is no text of base64 may decode all the same: it is left out.
+    if vm is None or cursor(vm) != query.after or vm.subscription not in query.subscriptions:
         raise Malformed(f"next: expected the `next` of a page of this listing, got {shown(query.after)}")
     return vm

@@ -11,10 +11,7 @@ from shared.domain.malformed import Malformed, shown
 from shared.domain.signals import Cause
 from shared.domain.spending import ONE_DAY
 from shared.domain.views import time_view
-from shared.web.api import KEY
 from shared.web.plain import UNFIT
-
-PARAMETERS = ("subscription", "since", "until")
 
 DAYS = 31
 """How many days it tells of if nobody says how many, the present one among them."""
@@ -27,9 +24,6 @@ type Cell = str | float | bool | datetime | None
 
 def read_period(parameters: Mapping[str, str], watched: tuple[str, ...], now: datetime) -> Period:
     """What is asked for; `Malformed` names the parameter, what it is and what is expected."""
-    for name in parameters:
-        if name not in PARAMETERS and name.lower() != KEY:
-            raise Malformed(f"unknown parameter {shown(name)}: expected {', '.join(PARAMETERS)}")
     wanted = parameters.get("subscription")
     if wanted is not None and parse_subscription(wanted) not in watched:
         raise Malformed(f"subscription: {shown(wanted)} is not watched; see STOPGAP_SUBSCRIPTIONS")

@@ -219,8 +219,8 @@ class TestInTableStorage:
 
         assert await ledger.forget(vm.subscription, NOON, ALL) == Forgotten(2150, 150, finished=True)
 
-        place, entries, episodes, transitions, removals, kept = 1, 1, 1, 3, 2, 1
-        assert len(transport.requests) == place + entries + episodes + transitions + removals + kept
+        place, entries, episodes, transitions, removals, past, kept = 1, 1, 1, 3, 2, 1, 1
+        assert len(transport.requests) == place + entries + episodes + transitions + removals + past + kept
         assert transport.selected == {"RowKey", "ended_at"}
         assert transport.bytes / transport.rows < 250
 

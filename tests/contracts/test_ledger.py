@@ -282,6 +282,19 @@ async def test_a_next_that_no_page_gave_is_malformed(ledger: Ledger, forged: str
         await ledger.page(Query((new_subscription(),), after=forged))
 
 
+@pytest.mark.parametrize("change", ["{}!", "!{}", "{}\n", "{}, {}", "{}="])
+async def test_a_next_that_was_changed_is_malformed(ledger: Ledger, change: str) -> None:
+    subscription = new_subscription()
+    for name in ("a", "b"):
+        await ledger.save(Change(record(new_vm(name, subscription=subscription))), None)
+    query = Query((subscription,), limit=1)
+    page = await ledger.page(query)
+    assert page.next
+    assert await ledger.page(replace(query, after=page.next))
+    with pytest.raises(Malformed, match="next: expected"):
+        await ledger.page(replace(query, after=change.replace("{}", page.next)))
+
+
 async def test_history_is_the_latest_of_one_vm_latest_first(ledger: Ledger) -> None:
     vm = new_vm("web")
     neighbours = [replace(vm, name="web-1"), replace(vm, resource_group="rg-shop-2"), replace(vm, name="we")]
