@@ -1,42 +1,15 @@
-"""The ledger in Azure Table Storage: one table, a partition for each subscription.
+"""The ledger in Azure Table Storage: one table, a partition for each subscription. `shared/layout.py` has its rows.
 
-Rows of a VM, by row key:
-
-    vm!{group}!{name}                   its record
-    flag!{group}!{name}                 the same, there exactly while it is flagged: what is flagged is found
-                                        without reading the fleet
-    parked!{group}!{name}               the same, there exactly while a notice of it was given up
-    transition!{group}!{name}!{stamp}   its life; the stamp of `seen_at` makes the latest come first
-    episode!{group}!{name}!{stamp}
-    entry!{group}!{name}!{stamp}!{rank} the log of its actions; the stamp is that of `at`
-    stopped!{group}!{name}              its record, there exactly while it is Stopped
-    saving!{group}!{name}               the same, there exactly while it is Deallocated because Stopgap did that
-    past!{stamp}!{group}!{name}!{stamp}!{what}
-                                        an episode that ended, or the time that followed on one that Stopgap ended, by
-                                        the stamp of its end: the latest of the whole subscription come first
-
-and one row for all, in a partition of its own, `cap`: when the latest deallocations were sent.
-
-Partition `sweeps` has what the latest sweep of each subscription came to, and `places` where the removal of what is old
-goes on in it; the row keys are subscriptions.
-
-Partition `days` has the days that were added up, `{subscription}!{day}`, the latest first.
-
-Partition `prices` has what was fetched from Azure's price list, by currency, region and size: `EUR!westeurope!…`.
-
-`!` is in no name and sorts before all that is, so rows come in the order of (group, name). Each row holds its
-value as JSON in `body`; the other columns are for filters and for people. All of one change is one entity-group
-transaction, which Azure does as a whole or not at all.
+All of one change is one entity-group transaction, which Azure does as a whole or not at all.
 """
 
 import asyncio
-import hashlib
 import re
 import sys
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
-from datetime import UTC, date, datetime, timedelta
+from datetime import datetime, timedelta
 from functools import cached_property, partial
 from itertools import accumulate, batched
 from typing import TYPE_CHECKING
@@ -44,16 +17,16 @@ from typing import TYPE_CHECKING
 import msgspec
 from azure.core.exceptions import HttpResponseError
 
+from shared import layout
 from shared.adapters import cursor, last_listed
-from shared.domain.actions import Entry, What
+from shared.domain.actions import Entry
 from shared.domain.budget import next_sweep
 from shared.domain.cap import drawn_by
-from shared.domain.fleet import fingerprint_of
 from shared.domain.ids import ScaleSetId, VmId
 from shared.domain.malformed import shown
-from shared.domain.money import Offer, Tariff
+from shared.domain.money import Offer
 from shared.domain.records import Episode, Record, Transition
-from shared.domain.spending import DaySpent, Past, pasts
+from shared.domain.spending import DaySpent, Past
 from shared.domain.states import PowerState
 from shared.exchange import error_code
 from shared.ports import (
@@ -84,8 +57,6 @@ if TYPE_CHECKING:
     from azure.data.tables.aio import TableClient, TableServiceClient
 
 TABLE = "ledger"
-SCHEMA = 1
-"""Column `schema`: how `body` is to be read. Fields may be added to it; a change of what is there needs a 2."""
 
 SEARCHED = 20_000
 """How many VMs are looked through for a name, for one answer."""
@@ -99,13 +70,6 @@ DRAWS = 20
 _CAP = ("cap", "deallocations")
 """Partition and row key of the draws."""
 
-_INDEXES: Mapping[str, Callable[[Record], bool]] = {
-    "flag": lambda record: record.flag is not None,
-    "parked": lambda record: record.parked,
-    "stopped": lambda record: record.power_state is PowerState.STOPPED,
-    "saving": lambda record: record.saving is not None,
-}
-"""The further rows that hold the record, each there exactly while this is true of it."""
 PRICES = "prices"
 """The partition of prices; those of VMs are named after subscriptions, which are GUIDs."""
 
@@ -127,15 +91,8 @@ _LIFE = ("entry", "episode", "transition")
 _PART = re.compile(r"(?P<kind>\w+)!.+!.+!(?P<stamp>[0-9]{18})(![0-9]+)?")
 """A row key of one of them."""
 
-_MOST_TEXT = 30_000
-"""Characters in one column: Azure takes 64 KiB, of two bytes each."""
-
-_MOST_BYTES = 1_000_000
-"""Azure takes 4 MiB in one transaction; a quarter of that is soon sent again."""
 
 _NOT_AS_READ = {*ABSENT, "EntityAlreadyExists", "ConditionNotMet", "UpdateConditionNotSatisfied"}
-
-type Columns = dict[str, str | int | datetime]
 
 
 class _KnownRow(msgspec.Struct):
@@ -238,19 +195,19 @@ class TableLedger:
 
     async def latest(self, vm: VmId) -> Stored | None:
         """One point read."""
-        found = await self._read(f"read of {vm}", vm.subscription, _key("vm", vm))
+        found = await self._read(f"read of {vm}", vm.subscription, layout.key_of("vm", vm))
         return Stored(_value(found.row, Record), found.etag) if found else None
 
     async def save(self, change: Change, previous: Stored | None) -> Stored:
         """One transaction."""
-        etag = await self._write(f"save of {change.record.vm}", _writes(change, previous))
+        etag = await self._write(f"save of {change.record.vm}", layout.writes(change, previous))
         return Stored(change.record, etag)
 
     async def page(self, query: Query) -> Page:
         """One query a subscription, or one for each 1,000 rows."""
         last = last_listed(query)
         subscriptions = query.subscriptions[query.subscriptions.index(last.subscription) if last else 0 :]
-        kind = _kind(query)
+        kind = layout.kind_of(query)
         columns: dict[str, object] = {}
         if query.flagged is False:
             columns["flagged"] = False
@@ -262,10 +219,10 @@ class TableLedger:
             return await self._named(query, kind, subscriptions, last, columns)
         found = list[Record]()
         for subscription in subscriptions:
-            after = _key(kind, last) if last and last.subscription == subscription else f"{kind}!"
+            after = layout.key_of(kind, last) if last and last.subscription == subscription else f"{kind}!"
             # One more than asked for tells whether there is a next page.
             limit = query.limit + 1 - len(found)
-            rows = await self._find(subscription, after, _end(f"{kind}!"), columns, limit)
+            rows = await self._find(subscription, after, layout.end_of(f"{kind}!"), columns, limit)
             found += [_value(row, Record) for row in rows]
             if len(found) > query.limit:
                 listed = found[: query.limit]
@@ -282,10 +239,10 @@ class TableLedger:
     ) -> Page:
         """One query of keys for each 1,000 rows, at most `SEARCHED`, and a point read of each VM that is found."""
         found, searched, place = list[VmId](), 0, last
-        ends = [(subscription, _end(f"{kind}!")) for subscription in subscriptions]
+        ends = [(subscription, layout.end_of(f"{kind}!")) for subscription in subscriptions]
         while ends and searched < SEARCHED and len(found) <= query.limit:
             subscription, end = ends[0]
-            after = _key(kind, place) if place and place.subscription == subscription else f"{kind}!"
+            after = layout.key_of(kind, place) if place and place.subscription == subscription else f"{kind}!"
             rows = await self._find(subscription, after, end, columns, MOST_ROWS, select=("RowKey",))
             vms = [VmId(subscription, *str(row["RowKey"]).split("!")[1:]) for row in rows]
             found += [vm for vm in vms if query.finds(vm)]
@@ -302,14 +259,14 @@ class TableLedger:
         """The records of VMs, without those that are not there, as what they are, any more."""
         records = list[Record]()
         for some in batched(vms, AT_ONCE, strict=False):
-            reads = (self._read(f"read of {vm}", vm.subscription, _key(kind, vm)) for vm in some)
+            reads = (self._read(f"read of {vm}", vm.subscription, layout.key_of(kind, vm)) for vm in some)
             records += [_value(found.row, Record) for found in await asyncio.gather(*reads) if found]
         return tuple(records)
 
     async def instances(self, scale_set: ScaleSetId) -> list[VmId]:
         """One query, or one for each 1,000 instances."""
         first = f"vm!{scale_set.resource_group}!{scale_set.name}~"
-        rows = await self._find(scale_set.subscription, first, _end(first), {}, sys.maxsize)
+        rows = await self._find(scale_set.subscription, first, layout.end_of(first), {}, sys.maxsize)
         return [VmId(scale_set.subscription, *str(row["RowKey"]).split("!")[1:]) for row in rows]
 
     async def history(self, vm: VmId, limit: int) -> History:
@@ -327,7 +284,7 @@ class TableLedger:
         """One query for each 1,000 VMs, of a few columns."""
         known, goes_on = dict[VmId, Known](), ""
         while True:
-            page = partial(self._rows.page, subscription, "vm!", _end("vm!"), _KnownRow, goes_on)
+            page = partial(self._rows.page, subscription, "vm!", layout.end_of("vm!"), _KnownRow, goes_on)
             rows, goes_on = await self._ask(f"query of {subscription}", page)
             for row in rows:
                 match row.RowKey.split("!"):
@@ -340,7 +297,7 @@ class TableLedger:
         """One query for each 1,000 VMs, of two columns."""
         # One more than is counted tells whether there are more.
         columns = ("power_state", "flagged")
-        rows = await self._find(subscription, "vm!", _end("vm!"), {}, most + 1, select=columns)
+        rows = await self._find(subscription, "vm!", layout.end_of("vm!"), {}, most + 1, select=columns)
         counted = rows[:most]
         return Tally(
             Counter(PowerState(str(row.get("power_state"))) for row in counted),
@@ -351,9 +308,9 @@ class TableLedger:
     async def standing(self, subscription: str, most: int) -> Standing:
         """Three queries, or one for each 1,000 VMs."""
         stopped, saving, flagged = await asyncio.gather(
-            self._all(subscription, "stopped!", _end("stopped!"), _Body, most),
-            self._all(subscription, "saving!", _end("saving!"), _Body, most),
-            self._all(subscription, "flag!", _end("flag!"), _Key, most),
+            self._all(subscription, "stopped!", layout.end_of("stopped!"), _Body, most),
+            self._all(subscription, "saving!", layout.end_of("saving!"), _Body, most),
+            self._all(subscription, "flag!", layout.end_of("flag!"), _Key, most),
         )
         return Standing(
             tuple(_value(row.row, Record) for row in stopped[:most]),
@@ -365,20 +322,23 @@ class TableLedger:
     async def past(self, subscription: str, since: datetime, until: datetime, most: int) -> Pasts:
         """One query, or one for each 1,000 spells."""
         # The later has the smaller stamp; those of `until` itself are left out.
-        first, end = _end(f"past!{_stamp(until)}!"), _end(f"past!{_stamp(since)}!")
+        first, end = (
+            layout.end_of(f"past!{layout.stamp(until)}!"),
+            layout.end_of(f"past!{layout.stamp(since)}!"),
+        )
         rows = await self._all(subscription, first, end, _Body, most)
         return Pasts(tuple(_value(row.row, Past) for row in rows[:most]), whole=len(rows) <= most)
 
     async def keep_days(self, subscription: str, days: Sequence[DaySpent]) -> None:
         """One upsert for each day."""
         for day in days:
-            row = _long(_columns(_DAYS, _day_key(subscription, day.day), day))
+            row = layout.split_body(layout.columns(_DAYS, layout.day_key(subscription, day.day), day))
             await self._put(f"save of {day.day} of {subscription}", row)
 
     async def days(self, subscription: str, most: int) -> list[DaySpent]:
         """One query."""
-        rows = await self._find(_DAYS, f"{subscription}!", _end(f"{subscription}!"), {}, most)
-        return [_value({**row, "body": _whole(row)}, DaySpent) for row in rows]
+        rows = await self._find(_DAYS, f"{subscription}!", layout.end_of(f"{subscription}!"), {}, most)
+        return [_value({**row, "body": layout.whole_body(row)}, DaySpent) for row in rows]
 
     async def _all[Columns: msgspec.Struct](
         self, subscription: str, after: str, end: str, of: type[Columns], most: int
@@ -395,7 +355,7 @@ class TableLedger:
     async def save_all(self, changes: Sequence[tuple[Change, Stored | None]]) -> list[PortError | None]:
         """A transaction for as many as fit into one; where Azure does not take it, the one that it names apart."""
         kept = list[PortError | None]()
-        for some in _batches([_writes(*each) for each in changes]):
+        for some in layout.batches([layout.writes(*each) for each in changes]):
             kept += await self._save_some(some)
         return kept
 
@@ -434,8 +394,8 @@ class TableLedger:
             due_at = next_sweep(planned_at, now, apart)
             if due_at == planned_at:
                 return due_at, False
-            plan = _conditional(
-                _columns(_PLANS, subscription, _Planned(due_at)), found.etag if found else None
+            plan = layout.conditional(
+                layout.columns(_PLANS, subscription, _Planned(due_at)), found.etag if found else None
             )
             try:
                 await self._write(what, [plan])
@@ -446,7 +406,7 @@ class TableLedger:
 
     async def keep_coverage(self, coverage: Coverage) -> None:
         """One upsert."""
-        row = _columns(_SWEEPS, coverage.subscription, coverage)
+        row = layout.columns(_SWEEPS, coverage.subscription, coverage)
         await self._put(f"save of the sweep of {coverage.subscription}", row)
 
     async def coverage(self, subscriptions: Sequence[str]) -> dict[str, Coverage]:
@@ -459,7 +419,7 @@ class TableLedger:
                 one = await self._read(f"read of the sweep of {subscription}", _SWEEPS, subscription)
                 rows = {subscription: one.row} if one else {}
             case _:
-                first, last = min(subscriptions)[:-1], _end(max(subscriptions))
+                first, last = min(subscriptions)[:-1], layout.end_of(max(subscriptions))
                 found = await self._find(_SWEEPS, first, last, {}, sys.maxsize)
                 rows = {str(row["RowKey"]): row for row in found}
         coverage = dict[str, Coverage]()
@@ -479,7 +439,7 @@ class TableLedger:
         place = str(found.row.get("after") or "") if found else ""
         seen = removed = 0
         for kind in _LIFE:
-            first, end = f"{kind}!", _end(f"{kind}!")
+            first, end = f"{kind}!", layout.end_of(f"{kind}!")
             while seen < most and place < end:
                 limit = min(most - seen, MOST_ROWS)
                 rows = await self._find(
@@ -489,7 +449,7 @@ class TableLedger:
                 seen += len(rows)
                 place = str(rows[-1]["RowKey"]) if len(rows) == limit else end
         finished = place >= end and await self._forget_past(subscription, before, most)
-        columns: Columns = {
+        columns: layout.Columns = {
             "PartitionKey": _PLACES,
             "RowKey": subscription,
             "after": "" if finished else place,
@@ -499,10 +459,10 @@ class TableLedger:
 
     async def _forget_past(self, subscription: str, before: datetime, most: int) -> bool:
         """Remove spells that ended before a time, at most so many; whether none is left. Their keys have their time."""
-        first = _end(f"past!{_stamp(before)}!")
-        rows = await self._all(subscription, first, _end("past!"), _Key, most - 1)
+        first = layout.end_of(f"past!{layout.stamp(before)}!")
+        rows = await self._all(subscription, first, layout.end_of("past!"), _Key, most - 1)
         for some in batched([row.RowKey for row in rows[:most]], MOST_OPERATIONS, strict=False):
-            for fault in await self._save_some([[_removal(subscription, key)] for key in some]):
+            for fault in await self._save_some([[layout.removal(subscription, key)] for key in some]):
                 if fault and not isinstance(fault, Conflict):
                     raise fault
         return len(rows) <= most
@@ -511,7 +471,7 @@ class TableLedger:
         """Remove the rows that are old; how many."""
         old = [str(row["RowKey"]) for row in rows if await self._is_old(subscription, row, before)]
         for some in batched(old, MOST_OPERATIONS, strict=False):
-            works = [[_removal(subscription, key)] for key in some]
+            works = [[layout.removal(subscription, key)] for key in some]
             for fault in await self._save_some(works):
                 if fault and not isinstance(fault, Conflict):
                     raise fault
@@ -521,7 +481,7 @@ class TableLedger:
         """Whether a row of a VM's life is from before a time. One that we cannot have written is left alone."""
         key = str(row["RowKey"])
         named = _PART.fullmatch(key)
-        if named is None or named["stamp"] <= _stamp(before):
+        if named is None or named["stamp"] <= layout.stamp(before):
             return False
         if named["kind"] != "episode":
             return True
@@ -543,7 +503,7 @@ class TableLedger:
             if free_at:
                 return free_at
             try:
-                draw = _conditional(_columns(*_CAP, _Drawn(kept)), found.etag if found else None)
+                draw = layout.conditional(layout.columns(*_CAP, _Drawn(kept)), found.etag if found else None)
                 await self._write(what, [draw])
             except Conflict:
                 continue
@@ -562,12 +522,12 @@ class TableLedger:
 
     async def price(self, offer: Offer) -> Fetched | None:
         """One point read."""
-        found = await self._read(f"read of the price of {offer}", PRICES, _price_key(offer))
+        found = await self._read(f"read of the price of {offer}", PRICES, layout.price_key(offer))
         return _value(found.row, Fetched) if found else None
 
     async def keep_price(self, offer: Offer, fetched: Fetched) -> None:
         """One upsert. Of two instances that fetched at the same time the later stands; both have the same."""
-        row = _columns(PRICES, _price_key(offer), fetched) | {"fetched_at": fetched.at}
+        row = layout.columns(PRICES, layout.price_key(offer), fetched) | {"fetched_at": fetched.at}
         await self._put(f"save of the price of {offer}", row)
 
     async def close(self) -> None:
@@ -577,8 +537,8 @@ class TableLedger:
             await self._service.close()
 
     async def _life(self, vm: VmId, kind: str, limit: int) -> list["TableEntity"]:
-        first = f"{_key(kind, vm)}!"
-        return await self._find(vm.subscription, first, _end(first), {}, limit)
+        first = f"{layout.key_of(kind, vm)}!"
+        return await self._find(vm.subscription, first, layout.end_of(first), {}, limit)
 
     async def _find(
         self,
@@ -619,7 +579,7 @@ class TableLedger:
     async def _read(self, what: str, partition: str, key: str) -> Found | None:
         return await self._ask(what, partial(self._rows.read, partition, key))
 
-    async def _put(self, what: str, row: Columns) -> None:
+    async def _put(self, what: str, row: layout.Columns) -> None:
         """Write a row of its own, whatever is there."""
         await self._write(what, [Write(row)])
 
@@ -657,53 +617,6 @@ class TableLedger:
         return await request()
 
 
-def _writes(change: Change, previous: Stored | None) -> list[Write]:
-    """What is written of a change, the condition on the record first."""
-    record = change.record
-    row = _row(_key("vm", record.vm), record)
-    writes = [_conditional(row, previous.version if previous else None)]
-    for kind, belongs in _INDEXES.items():
-        there = belongs(record)
-        if there or (previous and belongs(previous.record)):
-            writes.append(Write({**row, "RowKey": _key(kind, record.vm)}, gone=not there))
-    parts = (change.transition, *change.episodes, *change.entries)
-    writes += [Write(_row(_name(part), part)) for part in parts if part]
-    # As the VM was then, which is what it cost by.
-    tariff = Tariff.of((previous.record if previous else record).model)
-    return writes + [
-        Write(_columns(record.vm.subscription, _past_key(past), past))
-        for episode in change.episodes
-        for past in pasts(episode, tariff)
-    ]
-
-
-def _batches(works: Sequence[list[Write]]) -> Iterator[list[list[Write]]]:
-    """As many changes at a time as one transaction can do."""
-    batch, count, size = list[list[Write]](), 0, 0
-    for work in works:
-        more = sum(_most_bytes(str(write.row.get("body", ""))) for write in work)
-        if batch and (count + len(work) > MOST_OPERATIONS or size + more > _MOST_BYTES):
-            yield batch
-            batch, count, size = [], 0, 0
-        batch.append(work)
-        count, size = count + len(work), size + more
-    if batch:
-        yield batch
-
-
-def _conditional(row: Columns, etag: str | None) -> Write:
-    """The write of a row that is still as it was read; None: not there."""
-    return Write(row, etag=etag, new=etag is None)
-
-
-def _most_bytes(body: str) -> int:
-    """How many bytes a row's JSON can become as a text in JSON: `"` becomes two, `ü` six.
-
-    What Unicode added later becomes twelve, for which `_MOST_BYTES` leaves room.
-    """
-    return len(body) * (2 if body.isascii() else 6)
-
-
 def _of_one(fault: PortError) -> bool:
     """Whether Azure does not take one of a transaction's rows, rather than any request of ours."""
     error = fault.__cause__
@@ -725,105 +638,6 @@ def _ended_at(found: Found | None) -> datetime | None:
         return _value(found.row, Episode).ended_at if found else None
     except Damaged:
         return None
-
-
-def _removal(subscription: str, key: str) -> Write:
-    return Write({"PartitionKey": subscription, "RowKey": key}, gone=True)
-
-
-def _name(part: Transition | Episode | Entry) -> str:
-    """The row key of a part of a VM's life."""
-    match part:
-        case Transition():
-            return f"{_key('transition', part.vm)}!{_stamp(part.seen_at)}"
-        case Episode():
-            return f"{_key('episode', part.vm)}!{_stamp(part.seen_at)}"
-        case Entry():
-            return f"{_key('entry', part.vm)}!{_stamp(part.at)}!{len(What) - part.what.rank:02d}"
-
-
-def _kind(query: Query) -> str:
-    """The rows in which what a query asks for is to be found, the fewest."""
-    if query.flagged:
-        return "flag"
-    if query.parked:
-        return "parked"
-    return "stopped" if query.power_state is PowerState.STOPPED else "vm"
-
-
-def _past_key(past: Past) -> str:
-    vm, spell = past.episode.vm, past.spell
-    what = "avoided" if past.avoided else "wasted"
-    end = _stamp(spell.ended_at or spell.began_at)
-    return f"past!{end}!{vm.resource_group}!{vm.name}!{_stamp(past.episode.seen_at)}!{what}"
-
-
-def _day_key(subscription: str, day: date) -> str:
-    return f"{subscription}!{date.max.toordinal() - day.toordinal():07d}"
-
-
-def _long(row: Columns) -> Columns:
-    """A row whose `body` may be longer than a column can be: the rest is in `body1`, `body2` and so on."""
-    text = str(row["body"])
-    parts = {
-        f"body{number or ''}": text[start : start + _MOST_TEXT]
-        for number, start in enumerate(range(0, len(text), _MOST_TEXT))
-    }
-    return row | parts
-
-
-def _whole(row: Mapping[str, object]) -> str:
-    """The `body` of a row that `_long` wrote."""
-    return "".join(str(row.get(f"body{number or ''}") or "") for number in range(len(row)))
-
-
-def _key(kind: str, vm: VmId) -> str:
-    return f"{kind}!{vm.resource_group}!{vm.name}"
-
-
-def _price_key(offer: Offer) -> str:
-    return "!".join(_safe(part) for part in (offer.currency, offer.location, offer.size))
-
-
-def _safe(text: str) -> str:
-    """A text as a part of a row key: itself, as Azure's own names are, or the hash of one that a key cannot hold."""
-    if re.fullmatch(r"[\w.-]{1,90}", text, re.ASCII):
-        return text
-    return hashlib.sha256(text.encode(errors="surrogatepass")).hexdigest()
-
-
-def _end(prefix: str) -> str:
-    """The first text after all those with this prefix."""
-    return prefix[:-1] + chr(ord(prefix[-1]) + 1)
-
-
-def _stamp(at: datetime) -> str:
-    """Microseconds from then to the end of the calendar: as text, the later comes first."""
-    return f"{(datetime.max.replace(tzinfo=UTC) - at) // timedelta(microseconds=1):018d}"
-
-
-def _row(key: str, value: Record | Transition | Episode | Entry) -> Columns:
-    row = _columns(value.vm.subscription, key, value)
-    if isinstance(value, Record):
-        row["power_state"] = value.power_state.value
-        row["flagged"] = value.flag is not None
-        row["parked"] = value.parked
-        row["observed_at"] = value.observed_at
-        row["fingerprint"] = fingerprint_of(value)
-        if look_at := value.look_at:
-            row["due_at"] = look_at
-    if isinstance(value, Episode) and value.ended_at:
-        row["ended_at"] = value.ended_at
-    return row
-
-
-def _columns(partition: str, key: str, value: object) -> Columns:
-    return {
-        "PartitionKey": partition,
-        "RowKey": key,
-        "body": msgspec.json.encode(value).decode(),
-        "schema": SCHEMA,
-    }
 
 
 def _value[Value: (Record, Transition, Episode, Entry, Past, DaySpent, Fetched, Coverage, _Drawn, _Planned)](

@@ -11,7 +11,7 @@ from azure.data.tables import TransactionOperation, UpdateMode
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from shared.adapters import tables
+from shared import layout
 from shared.adapters.tables import TableLedger
 from shared.domain.actions import Entry, What
 from shared.domain.ids import VmId
@@ -238,7 +238,7 @@ class TestInTableStorage:
         old = [episode(vm, minutes(-9), ended_at=minutes(-8)), episode(vm, minutes(-7), ended_at=minutes(1))]
         await save_life(table_ledger, vm, *old, episode(vm, minutes(-5)))
         for part in old:
-            row = await table_ledger._table.get_entity(vm.subscription, tables._name(part))
+            row = await table_ledger._table.get_entity(vm.subscription, layout.name_of(part))
             del row["ended_at"]
             await table_ledger._table.update_entity(row, mode=UpdateMode.REPLACE)
         assert await table_ledger.forget(vm.subscription, NOON, ALL) == Forgotten(3, 1, finished=True)
@@ -247,7 +247,7 @@ class TestInTableStorage:
     async def test_what_we_cannot_have_written_is_left_alone(self, table_ledger: TableLedger) -> None:
         vm = new_vm()
         await save_life(table_ledger, vm, transition(vm, minutes(-1)), episode(vm, minutes(-1)))
-        damaged = tables._name(episode(vm, minutes(-1)))
+        damaged = layout.name_of(episode(vm, minutes(-1)))
         await table_ledger._table.update_entity(
             {"PartitionKey": vm.subscription, "RowKey": damaged, "body": "{", "ended_at": "soon"}
         )
@@ -288,6 +288,6 @@ class TestInTableStorage:
 
 
 async def put_rows(ledger: TableLedger, parts: list[Transition]) -> None:
-    rows = [(TransactionOperation.UPSERT, tables._row(tables._name(part), part)) for part in parts]
+    rows = [(TransactionOperation.UPSERT, layout.row_of(layout.name_of(part), part)) for part in parts]
     for start in range(0, len(rows), 100):
         await ledger._table.submit_transaction(rows[start : start + 100])

@@ -8,6 +8,7 @@ from copy import replace
 import pytest
 from azure.data.tables import UpdateMode
 
+from shared import layout
 from shared.adapters import tables
 from shared.adapters.tables import TableLedger
 from shared.domain.budget import COLLECT, SPACING
@@ -52,7 +53,7 @@ async def latest(ledger: Ledger, vms: Sequence[VmId]) -> list[Stored]:
 
 async def put_columns(ledger: TableLedger, vm: VmId, **columns: object) -> None:
     """Write to a record's row by hand; None takes a column away."""
-    row = await ledger._table.get_entity(vm.subscription, tables._key("vm", vm))
+    row = await ledger._table.get_entity(vm.subscription, layout.key_of("vm", vm))
     row.update(columns)
     kept = {name: value for name, value in row.items() if value is not None}
     await ledger._table.update_entity(kept, mode=UpdateMode.REPLACE)
@@ -104,7 +105,7 @@ class TestKnown:
         assert (len(transport.requests), transport.rows) == (10, 10_000)
         assert transport.selected == set(tables._KnownRow.__struct_fields__)
         assert transport.columns <= transport.selected
-        body = len(tables._row("vm!rg-shop!web-1", record(vms[0]))["body"])  # type: ignore[arg-type]  # a text
+        body = len(layout.row_of("vm!rg-shop!web-1", record(vms[0]))["body"])  # type: ignore[arg-type]  # a text
         assert transport.bytes / len(vms) < body / 2, "the bodies stay where they are"
 
 

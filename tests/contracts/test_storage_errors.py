@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 
-from shared.adapters import tables
+from shared import layout
 from shared.adapters.queues import StorageQueue, open_looks
 from shared.adapters.tables import TableLedger, open_ledger
 from shared.ports import (
@@ -191,7 +191,7 @@ async def test_a_hiccup_is_not_seen(service: Canned, ledger: TableLedger) -> Non
 
 
 async def test_a_hiccup_within_a_listing_is_not_seen(service: Canned, ledger: TableLedger) -> None:
-    rows = [tables._row(tables._key("vm", vm), record(vm)) for vm in (VM, new_vm())]
+    rows = [layout.row_of(layout.key_of("vm", vm), record(vm)) for vm in (VM, new_vm())]
     first, second = (json.dumps({"value": [{**row, "observed_at": NOON.isoformat()}]}) for row in rows)
     goes_on = {"x-ms-continuation-NextPartitionKey": "1", "x-ms-continuation-NextRowKey": "2"}
     busy = refused_by("ServerBusy", 503)

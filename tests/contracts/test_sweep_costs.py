@@ -3,7 +3,7 @@
 import pytest
 from azure.data.tables import UpdateMode
 
-from shared.adapters import tables
+from shared import layout
 from shared.adapters.tables import TableLedger
 from shared.domain.ids import VmId
 from shared.ports import Sweep
@@ -35,7 +35,7 @@ class Town(World):
         return self.transport.requests
 
     async def as_of_an_older_version(self, vm: VmId) -> None:
-        row = await self.ledger._table.get_entity(vm.subscription, tables._key("vm", vm))  # type: ignore[attr-defined]
+        row = await self.ledger._table.get_entity(vm.subscription, layout.key_of("vm", vm))  # type: ignore[attr-defined]
         del row["fingerprint"]
         await self.ledger._table.update_entity(row, mode=UpdateMode.REPLACE)  # type: ignore[attr-defined]
 

@@ -5,7 +5,7 @@ from collections import Counter
 import pytest
 from azure.data.tables import UpdateMode
 
-from shared.adapters import tables
+from shared import layout
 from shared.adapters.tables import TableLedger
 from shared.domain.states import PowerState
 from shared.ports import Change, Ledger, Tally
@@ -54,6 +54,6 @@ async def test_it_costs_a_request_for_each_thousand_of_two_columns(
 async def test_a_row_that_tells_no_state_is_counted_as_unknown(table_ledger: TableLedger) -> None:
     vm = new_vm()
     await save_new(table_ledger, record(vm))
-    row = {"PartitionKey": vm.subscription, "RowKey": tables._key("vm", vm), "body": "{", "flagged": "yes"}
+    row = {"PartitionKey": vm.subscription, "RowKey": layout.key_of("vm", vm), "body": "{", "flagged": "yes"}
     await table_ledger._table.update_entity(row, mode=UpdateMode.REPLACE)
     assert await table_ledger.tally(vm.subscription, 10) == Tally({PowerState.UNKNOWN: 1}, 0, whole=True)

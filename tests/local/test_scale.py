@@ -27,7 +27,7 @@ from local.scale.model import (
     worst_time,
 )
 from local.scale.page import COMMAND, figure, page
-from shared.adapters import tables
+from shared import layout
 from shared.domain.budget import PAGES_A_SECOND
 from shared.domain.policy import Mode, Policy
 from tests.stories.world import WEB, World
@@ -166,12 +166,12 @@ async def test_rows_are_about_as_large_as_is_reckoned_with() -> None:
     await world.tell("deallocate/action")
     history = await world.ledger.history(WEB, 10)
     sizes = {
-        given.RECORD_BYTES: stored_bytes(tables._row("vm!rg-shop!web-1", record)),
+        given.RECORD_BYTES: stored_bytes(layout.row_of("vm!rg-shop!web-1", record)),
         given.TRANSITION_BYTES: stored_bytes(
-            tables._row(tables._name(history.transitions[0]), history.transitions[0])
+            layout.row_of(layout.name_of(history.transitions[0]), history.transitions[0])
         ),
         given.EPISODE_BYTES: stored_bytes(
-            tables._row(tables._name(history.episodes[0]), history.episodes[0])
+            layout.row_of(layout.name_of(history.episodes[0]), history.episodes[0])
         ),
     }
     for reckoned, found in sizes.items():
