@@ -109,7 +109,7 @@ def _problem(req: func.HttpRequest, problem: Problem, *, as_page: bool) -> func.
         headers["Retry-After"] = str(math.ceil(problem.retry_after.total_seconds()))
     if as_page:
         pages = bootstrap.pages()
-        return page(problem.status, pages.problem(problem, _back(req)), pages.headers | headers)
+        return page(problem.status, pages.problem(problem, _back(req), key(req)), pages.headers | headers)
     return func.HttpResponse(
         api.problem(problem), status_code=problem.status, mimetype="application/problem+json", headers=headers
     )

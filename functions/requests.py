@@ -57,12 +57,13 @@ async def vm_look(req: func.HttpRequest) -> func.HttpResponse:
 
 async def _taken(req: func.HttpRequest, asking: Asking) -> func.HttpResponse:
     """The VM as it is once a request was taken; a browser is sent back to its page."""
+    back = links.read_back(req.params.get("back"))
     caller, vm, app = answers.changing_caller(req), answers.named(req), bootstrap.app()
     by = caller.recorded(keep_name=app.settings.keep_caller_name)
     wanted = asked.read(asking, req.headers.get("content-type"), req.get_body(), by, app.watch.now())
     record = await _asked_for(app.requests, vm, wanted)
     if by_form(req):
-        location = links.with_query(links.page_path(vm), {api.KEY: answers.key(req), "done": asking})
+        location = links.after(vm, asking, key=answers.key(req), back=back)
         return func.HttpResponse(status_code=HTTPStatus.SEE_OTHER, headers={"Location": location})
     cost = (await app.costs.of([record])).get(vm)
     return answers.json(HTTPStatus.ACCEPTED, api.taken(record, cost))

@@ -215,6 +215,15 @@ async def health() -> dict[str, object]:
     }
 
 
+def uncovered(swept: Mapping[str, Coverage]) -> list[str]:
+    """What of the subscriptions is not covered by the latest sweeps, in words."""
+    from shared.web.coverage import remarks
+
+    made = app()
+    settings = made.settings
+    return remarks(swept, settings.subscriptions, settings.sweep_schedule, since=made.began_at, now=now())
+
+
 async def _problem(part: str, port: Ledger | Queue[Look] | Queue[Attempt] | Queue[Sweep]) -> str | None:
     try:
         await port.check()
@@ -234,16 +243,14 @@ async def _poisoned(made: App) -> dict[str, int]:
 
 async def _remarks(made: App, swept: Mapping[str, Coverage], poison: Mapping[str, int]) -> list[str]:
     """What keeps nothing from working, and wants somebody's eye all the same."""
-    from shared.web.coverage import remarks
-
     parked = await made.ledger.page(Query(made.settings.subscriptions, parked=True, limit=SHOWN_PARKED))
     more = " and more" if parked.next else ""
     names = ", ".join(str(record.vm) for record in parked.records)
-    unsent, settings = made.telemetry.fault if made.telemetry else None, made.settings
+    unsent = made.telemetry.fault if made.telemetry else None
     return [
         *(f"{queue} holds about {count}" for queue, count in poison.items() if count),
         *([f"metrics do not get to Application Insights: {unsent}"] if unsent else []),
-        *remarks(swept, settings.subscriptions, settings.sweep_schedule, since=made.began_at, now=now()),
+        *uncovered(swept),
         *([f"notices given up, of {names}{more}: ask for a look to have them sent"] if names else []),
     ]
 

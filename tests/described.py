@@ -15,7 +15,7 @@ PATH = Path(__file__).parents[1] / "shared" / "web" / "openapi.json"
 DOCUMENT: dict[str, Any] = json.loads(PATH.read_text("utf-8"))
 METHODS = {"get", "put", "post", "delete", "options", "head", "patch", "trace"}
 
-TO_COME = frozenset({"dashboard"})
+TO_COME = frozenset[str]()
 """What is described and not made yet: functions, parameters (`function?parameter`), members (`schema.member`)."""
 
 

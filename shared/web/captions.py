@@ -63,6 +63,14 @@ DONE: Mapping[str, str] = {
 }
 """What is said once a form was taken."""
 
+DONE_THERE: Mapping[str, str] = {
+    Asking.DEALLOCATE: "the deallocation is asked for. What came of it is shown here within minutes.",
+    Asking.SNOOZE: "it is snoozed, and stays flagged.",
+    Asking.EXEMPT: "it is exempt, and not flagged any more.",
+    Asking.LOOK: "a look is asked for. What it finds is shown here within seconds.",
+}
+"""The same on the overview page, after the name of the VM."""
+
 HEADINGS: Mapping[HTTPStatus, str] = {
     HTTPStatus.BAD_REQUEST: "That could not be read",
     HTTPStatus.UNAUTHORIZED: "Please sign in",

@@ -1,4 +1,4 @@
-"""The pages, rendered: HTML without scripts, and without anything that is fetched from elsewhere.
+"""The pages, rendered: HTML that works without its one small script, and fetches nothing.
 
 What comes from outside (names, tags, reasons, Azure's words) is escaped, kept from changing the direction of the text
 around it, and shown without control characters.
@@ -6,6 +6,7 @@ around it, and shown without control characters.
 
 import base64
 import hashlib
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -15,12 +16,14 @@ from markupsafe import Markup
 from shared.domain import phrases
 from shared.domain.durations import LONGEST
 from shared.domain.signals import Source
+from shared.domain.states import PowerState
 from shared.domain.views import vm_view
-from shared.web import api, links, rows
+from shared.web import api, chart, links, overview, rows
 from shared.web.access import OPERATOR
 from shared.web.asked import LONGEST_REASON, Asking
-from shared.web.captions import DONE, HEADINGS
+from shared.web.captions import DONE, DONE_THERE, HEADINGS
 from shared.web.offers import refusals
+from shared.web.overview import Overview
 from shared.web.plain import UNFIT
 from shared.web.problems import Problem
 from shared.web.prospects import prospects
@@ -45,12 +48,10 @@ class Pages:
             finalize=_fit,
         )
         self._environment.filters |= {"shown": shown}
-        style = (_TEMPLATES / "style.css").read_text("utf-8")
-        self._environment.globals["style"] = Markup(style)  # noqa: S704 - our own file
-        digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
+        style, script = (self._own(name) for name in ("style.css", "page.js"))
         self.headers = {
-            "Content-Security-Policy": f"default-src 'none'; style-src 'sha256-{digest}'; form-action 'self'; "
-            "frame-ancestors 'none'; base-uri 'none'",
+            "Content-Security-Policy": f"default-src 'none'; style-src {style}; script-src {script}; "
+            "form-action 'self'; frame-ancestors 'none'; base-uri 'none'",
             "X-Content-Type-Options": "nosniff",
             # Not no-referrer: a form would then be sent with neither Origin nor Referer, and App Service
             # authentication takes such a POST for one of another site's.
@@ -59,6 +60,73 @@ class Pages:
         }
         """What goes along with every page."""
 
+    def _own(self, name: str) -> str:
+        """Have a file of ours go along in each page, as its name says; what the policy has to allow for it."""
+        text = (_TEMPLATES / name).read_text("utf-8")
+        self._environment.globals[{"css": "style", "js": "script"}[name.rpartition(".")[2]]] = Markup(text)  # noqa: S704
+        return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
+
+    def overview(self, view: Overview) -> str:
+        """The page of all VMs."""
+        summary, wanted, key = view.summary, view.wanted, {api.KEY: view.key}
+        money, shown_chart = summary.money, chart.chart(summary.money)
+        here = {**key, **wanted.given}
+        count = min(len(view.flagged.records), overview.FLAGGED)
+        pages = range(1, -(-count // overview.FLAGGED_SHOWN) + 1)
+        return self._environment.get_template("dashboard.html").render(
+            title="VMs left Stopped – Stopgap",
+            home=links.with_query(links.DASHBOARD, key),
+            here=links.with_query(links.DASHBOARD, here),
+            all=links.with_query(links.DASHBOARD, key) + "#fleet",
+            action=links.DASHBOARD,
+            key=view.key,
+            at=summary.at,
+            done=DONE_THERE.get(view.done or "") if view.done_of else None,
+            done_of=view.done_of,
+            remarks=view.remarks,
+            headlines=overview.headlines(summary),
+            flagged=overview.flagged_rows(view),
+            flagged_count=f"{count:,}" if count else None,
+            flagged_pages=[
+                (number, None if number == wanted.page else _page_path(here, flagged_page=str(number)))
+                for number in pages
+            ],
+            flagged_more=view.flagged.next is not None,
+            flagged_most=overview.FLAGGED,
+            known=any(summary.power_states.values()),
+            stopped=_count_of(money.stopped),
+            grace=overview.grace(view.policy),
+            schedule=view.schedule,
+            may_change=view.may_change,
+            operator=OPERATOR,
+            times=_Times(view.now),
+            longest_reason=LONGEST_REASON,
+            chart=shown_chart,
+            chart_width=chart.WIDTH,
+            chart_height=chart.HEIGHT,
+            chart_left=chart.LEFT,
+            chart_caption=f"What was wasted on each of the latest {len(money.days)} days; the table has the figures",
+            ranges=any(bar.perhaps for bar in shown_chart.bars) if shown_chart else False,
+            avoided=any(bar.avoided for bar in shown_chart.bars) if shown_chart else False,
+            figures=chart.figures(money, overview.sum_text),
+            shown_days=len(money.days),
+            parts=overview.parts(view),
+            counted=min(overview.counted(summary), default=None),
+            states=[state.value for state in PowerState],
+            subscriptions=view.subscriptions,
+            given=wanted.given,
+            fleet=overview.fleet_rows(view),
+            begun=wanted.fleet.after is not None,
+            first=links.with_query(links.DASHBOARD, here) + "#fleet",
+            next=_page_path(here, next=view.fleet.next) + "#fleet" if view.fleet.next else None,
+            csv=links.with_query("/api/episodes.csv", key),
+            json={
+                "summary": links.with_query("/api/summary", key),
+                "flagged": links.with_query("/api/vms", {**key, "flagged": "true"}),
+                "vms": links.with_query("/api/vms", here),
+            },
+        )
+
     def vm(self, sight: Sight) -> str:
         """The page of one VM."""
         record, now, key = sight.record, sight.now, {api.KEY: sight.key}
@@ -66,6 +134,7 @@ class Pages:
         refused = refusals(record, sight.policy, now)
         return self._environment.get_template("vm.html").render(
             title=f"{vm.name} – Stopgap",
+            home=links.with_query(links.DASHBOARD, key),
             now=now,
             vm=vm,
             record=record,
@@ -83,9 +152,7 @@ class Pages:
             operator=OPERATOR,
             snoozed=phrases.snoozed(flag) if flag and flag.snoozed_until else None,
             exemption=phrases.exempt(exemption) if exemption and exemption.holds(now) else None,
-            snoozes=[(name, f"{_local(now + duration)}Z") for name, duration in SNOOZES.items()],
-            earliest=_local(now + timedelta(minutes=1)),
-            latest=_local(now + LONGEST),
+            times=_Times(now),
             longest_reason=LONGEST_REASON,
             done=DONE.get(sight.done or ""),
             log=[rows.log_row(entry) for entry in sight.history.entries],
@@ -98,19 +165,40 @@ class Pages:
             here=links.with_query(links.page_path(vm), key),
         )
 
-    def problem(self, problem: Problem, back: str | None) -> str:
+    def problem(self, problem: Problem, back: str | None, key: str | None = None) -> str:
         """The page that says what went wrong.
 
         Args:
             problem: What did.
             back: The page that a form was sent from, if one was.
+            key: The function key that was presented in the address.
         """
         return self._environment.get_template("problem.html").render(
             title=f"{problem.status.phrase} – Stopgap",
             problem=problem,
             heading=HEADINGS.get(problem.status, problem.status.phrase),
             back=back,
+            home=links.with_query(links.DASHBOARD, {api.KEY: key}),
         )
+
+
+class _Times:
+    """What the fields for times of our forms offer and allow."""
+
+    def __init__(self, now: datetime) -> None:
+        self.snoozes = [(name, f"{_local(now + duration)}Z") for name, duration in SNOOZES.items()]
+        self.earliest = _local(now + timedelta(minutes=1))
+        self.latest = _local(now + LONGEST)
+
+
+def _page_path(here: Mapping[str, str | None], **more: str) -> str:
+    """The overview, at another page."""
+    return links.with_query(links.DASHBOARD, {**here, **more})
+
+
+def _count_of(vms: int) -> str | None:
+    """`1 VM is`, `2 VMs are`; None for none."""
+    return {0: None, 1: "1 VM is"}.get(vms, f"{vms:,} VMs are")
 
 
 def _fit(value: object) -> object:

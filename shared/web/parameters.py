@@ -11,9 +11,9 @@ PARAMETERS: Mapping[str, tuple[str, ...]] = {
     "summary": (),
     "vms": api.PARAMETERS,
     "vm": (),
-    **{f"vm_{asking}": () for asking in Asking},
+    **{f"vm_{asking}": ("back",) for asking in Asking},
     "episodes_csv": ("subscription", "since", "until"),
-    "dashboard": ("state", "name", "subscription", "flagged_next", "next"),
+    "dashboard": ("power_state", "name", "subscription", "next", "flagged_page", "done", "of"),
     "vm_page": ("done",),
     "openapi": (),
 }

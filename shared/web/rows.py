@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 
 from shared.domain.actions import Entry
 from shared.domain.durations import words
-from shared.domain.money import Amount
+from shared.domain.money import Amount, Cost, cost_view
 from shared.domain.policy import terms_for
 from shared.domain.reasons import by_whom
 from shared.domain.records import Episode, Record, Transition
@@ -114,6 +114,17 @@ def due(at: datetime | None, now: datetime) -> str:
     if at is None:
         return "now"
     return f"in {lasting(at - now)}" if at > now else "due now"
+
+
+def costs_of(cost: Cost | None) -> list[tuple[str, str | None]]:
+    """What a VM costs, by the names in its view: `so_far`, `hourly` and `monthly`; empty: it is not known to."""
+    view = cost_view(cost)
+    if view is None:
+        return []
+    return [
+        (part, amount(dict(view[part]) | {"currency": view["currency"]}, digits))  # type: ignore[call-overload]
+        for part, digits in (("so_far", 2), ("hourly", 4), ("monthly", 2))
+    ]
 
 
 def costs(view: object) -> list[tuple[str, str | None]]:
