@@ -54,6 +54,7 @@ async def test_what_is_measured_is_told_at_the_end_of_each_function_whatever_bec
         raise AnAppThatFails
 
     monkeypatch.setattr(bootstrap, "app", fail)
+    monkeypatch.setattr(bootstrap, "description", fail)
     taken()
     with caplog.at_level(logging.INFO, "stopgap.metrics"), suppress(AnAppThatFails):
         await FUNCTIONS[name].get_user_function()(trigger(name))

@@ -3,6 +3,8 @@
 from html.parser import HTMLParser
 
 VOID = {"meta", "link", "input", "br", "hr", "img"}
+SHAPES = {"rect", "line"}
+"""What is closed in its own tag, within an SVG."""
 
 
 class Html(HTMLParser):
@@ -14,6 +16,7 @@ class Html(HTMLParser):
         self.open: list[str] = []
         self.text = ""
         self.style = ""
+        self.script = ""
         self.feed(html)
         self.close()
         assert self.open == []
@@ -25,12 +28,18 @@ class Html(HTMLParser):
         if tag not in VOID:
             self.open.append(tag)
 
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        assert tag in SHAPES
+        self.elements.append((tag, dict(attrs)))
+
     def handle_endtag(self, tag: str) -> None:
         assert self.open.pop() == tag
 
     def handle_data(self, data: str) -> None:
         if self.open and self.open[-1] == "style":
             self.style += data
+        elif self.open and self.open[-1] == "script":
+            self.script += data
         else:
             self.text += data
 

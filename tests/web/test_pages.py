@@ -257,18 +257,23 @@ def test_every_word_has_its_caption() -> None:
 def test_the_page_of_a_problem_says_why_and_leads_back() -> None:
     seen = Html(PAGES.problem(problem_of(NotDone(Refusal("exempt", "it is <b>exempt</b>"))), "/back?a=1&b=2"))
     assert "409 Conflict Not done it is <b>exempt</b> Rule: exempt" in seen.words
-    assert [link["href"] for link in seen.all("a")] == ["#main", "/back?a=1&b=2"]
-    assert len(Html(PAGES.problem(problem_of(NoSuchVm("x")), None)).all("a")) == 1
+    assert [link["href"] for link in seen.all("a")] == ["#main", "/api/dashboard", "/back?a=1&b=2"]
+    assert len(Html(PAGES.problem(problem_of(NoSuchVm("x")), None)).all("a")) == 2
 
 
-def test_only_our_own_style_may_be_used_and_nothing_fetched(life: Life) -> None:
+def test_only_our_own_style_and_script_may_be_used_and_nothing_fetched(life: Life) -> None:
     seen = page(life.now)
     policy = PAGES.headers["Content-Security-Policy"]
-    digest = base64.b64encode(hashlib.sha256(seen.style.encode()).digest()).decode()
-    assert policy == (
-        f"default-src 'none'; style-src 'sha256-{digest}'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
+    style, script = (
+        base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
+        for text in (seen.style, seen.script)
     )
-    assert not {tag for tag, _ in seen.elements} & {"script", "img", "link", "iframe", "object", "base"}
+    assert policy == (
+        f"default-src 'none'; style-src 'sha256-{style}'; script-src 'sha256-{script}'; form-action 'self'; "
+        "frame-ancestors 'none'; base-uri 'none'"
+    )
+    assert len(seen.all("script")) == 1
+    assert not {tag for tag, _ in seen.elements} & {"img", "link", "iframe", "object", "base"}
     attributes = {name for _, present in seen.elements for name in present}
     assert not {name for name in attributes if name.startswith("on")} | attributes & {"style", "src"}
     assert not re.search(r"url\(|@import|https?:", seen.style)
@@ -340,7 +345,7 @@ def test_any_record_makes_a_page_that_text_from_outside_cannot_change(
     record = replace(record, reason=nasty, flag=flag, exemption=Exemption(None, nasty, nasty))
     life = replace(life, entries=(entry,))
     seen = page(record, history=life, may_change=may_change, key=nasty, done=nasty, now=record.observed_at)
-    assert not {tag for tag, _ in seen.elements} & {"script", "img"}
+    assert (len(seen.all("script")), seen.all("img")) == (1, [])
     assert not UNFIT.search(seen.text.replace("\n", ""))
     assert " ".join(UNFIT.sub("\N{REPLACEMENT CHARACTER}", nasty).split()) in seen.words
 
