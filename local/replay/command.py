@@ -76,7 +76,7 @@ def run(args: argparse.Namespace) -> int:
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace", line_buffering=True)  # not every terminal has every letter
     way = Way.WRITE if args.write else Way.SIMULATED if args.simulated else Way.REHEARSAL
-    delivered = list[Delivered]()
+    recordings, delivered = Recordings(), list[Delivered]()
     try:
         recordings = read_all(args.files)
         adopt_settings(ROOT, args.settings)
@@ -87,7 +87,8 @@ def run(args: argparse.Namespace) -> int:
         return 2
     except KeyboardInterrupt:
         handled = sum(each.fault is None for each in delivered)
-        print(f"\nended: {handled} events were handled; nothing is left running", file=sys.stderr)
+        said = f"{handled} of {len(recordings.events)} events had been handled; nothing is left running"
+        print(f"\nended: {said}", file=sys.stderr)
         return 130  # as shells have it
 
 
@@ -101,9 +102,14 @@ async def _replay(
 ) -> int:
     """Play the events, `delivered` growing meanwhile; the exit code."""
     environment = ways.environment(way, os.environ, events)
-    about = ways.about(way, _settings(way, environment))
+    settings = _settings(way, environment)
+    about = ways.about(way, settings)
     if not as_json:
         print(report.beginning(about, recordings))
+    if way is not Way.SIMULATED and any(event.vm for event in events):
+        from local.replay import credential  # noqa: PLC0415 - the SDK takes time that no other command has to pay
+
+        await credential.check(settings)
     if events:
         async with stage(way, environment, events) as app:
             for event in events:
@@ -117,7 +123,7 @@ async def _replay(
 
 def _settings(way: Way, environment: dict[str, str]) -> Settings:
     """The settings as the function app will read them; `CannotStart` names the first that it cannot."""
-    # The storage of the other ways is not there yet.
+    # Any other storage will be there only later.
     storage = {} if way is Way.WRITE else {STORAGE: "UseDevelopmentStorage=true"}
     try:
         return Settings.from_env(environment | storage)

@@ -300,7 +300,9 @@ def _add(place: Place, value: object, found: Recordings) -> None:
         names = ", ".join(list(value)[:5])
         found.unreadable.append(Remark(place, f"expected {EXPECTED}, got an object with {shown(names)}"))
     elif kind.lower() == _HANDSHAKE:
-        found.skipped.append(Remark(place, "a validation event: Event Grid's handshake, not about anything"))
+        found.skipped.append(
+            Remark(place, "a validation event: Event Grid's handshake, about nothing that happened")
+        )
     else:
         found.events.append(_recorded(place, value))
 

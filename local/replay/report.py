@@ -10,6 +10,7 @@ from local.replay.app import Delivered, VmJson
 from local.replay.recordings import Recorded, Recordings, Remark
 from local.replay.ways import Way
 from shared.domain.views import time_view
+from shared.watch import Outcome
 
 FAILED = "failed"
 NOT_ON_RECORD = "not on record"
@@ -40,7 +41,7 @@ class Report(Struct, frozen=True):
         return {
             str(each.recorded.vm): each.vm
             for each in self.delivered
-            if each.recorded.vm and (each.outcome and (each.vm or "ignored" not in each.outcome))
+            if each.recorded.vm and each.outcome not in {None, Outcome.NOT_WATCHED}
         }
 
     @property
@@ -51,10 +52,10 @@ class Report(Struct, frozen=True):
 
 def beginning(about: str, recordings: Recordings) -> str:
     """What people read first."""
-    lines = [about, ""]
-    lines += [f"! {each.place}: {printable(each.text)}" for each in recordings.unreadable]
-    lines += [f"- {each.place}: skipped: {printable(each.text)}" for each in recordings.skipped]
-    return "\n".join(lines)
+    lines = [about, "", _events(len(recordings.events))]
+    if unread := len(recordings.unreadable):
+        lines.append(f"{unread} not readable: see the end")
+    return "\n".join([*lines, ""])
 
 
 def line(number: int, delivered: Delivered) -> str:
@@ -70,19 +71,20 @@ def line(number: int, delivered: Delivered) -> str:
 
 def end(report: Report) -> str:
     """The summary for people."""
-    lines = ["", f"{len(report.delivered)} of {_events(len(report.recordings.events))} replayed"]
+    unreadable, skipped = report.recordings.unreadable, report.recordings.skipped
+    lines = ["", "What came of them"]
     lines += [f"  {count:>5}  {word}" for word, count in report.counts.items()]
-    if unread := len(report.recordings.unreadable):
-        lines.append(f"  {unread:>5}  could not be read")
-    if skipped := len(report.recordings.skipped):
-        lines.append(f"  {skipped:>5}  skipped")
+    lines += [f"  {len(unreadable):>5}  not readable"] if unreadable else []
+    lines += [f"  {len(skipped):>5}  skipped"] if skipped else []
     if report.vms:
         lines += ["", "VMs, as they were after the last event of each"]
     for vm_id, vm in report.vms.items():
         lines += [f"  {vm_id}", f"    {_state(vm)}{printable(f': {vm["reason"]}') if vm else ''}"]
-    if report.failed or report.recordings.unreadable:
+    if skipped:
+        lines += ["", "Skipped", *(f"  {each.place}: {printable(each.text)}" for each in skipped)]
+    if report.failed or unreadable:
         lines += ["", "Failures"]
-    lines += [f"  {each.place}: {printable(each.text)}" for each in report.recordings.unreadable]
+    lines += [f"  {each.place}: {printable(each.text)}" for each in unreadable]
     lines += [f"  {each.recorded.place}: {printable(each.fault or '')}" for each in report.failed]
     return "\n".join(lines)
 
@@ -97,8 +99,8 @@ def for_machines(report: Report) -> str:
             "counts": report.counts,
             "events": [_event_view(each) for each in report.delivered],
             "vms": [{"id": vm_id, "vm": vm} for vm_id, vm in report.vms.items()],
-            "unreadable": [_remark_view(each) for each in report.recordings.unreadable],
-            "skipped": [_remark_view(each) for each in report.recordings.skipped],
+            "unreadable": [_view(each) for each in report.recordings.unreadable],
+            "skipped": [_view(each) for each in report.recordings.skipped],
         },
         indent=2,
         ensure_ascii=False,
@@ -147,7 +149,7 @@ def _event_view(delivered: Delivered) -> Mapping[str, object]:
     }
 
 
-def _remark_view(remark: Remark) -> Mapping[str, object]:
+def _view(remark: Remark) -> Mapping[str, object]:
     return {"file": remark.place.file, "line": remark.place.line, "text": remark.text}
 
 
