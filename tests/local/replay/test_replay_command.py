@@ -21,6 +21,7 @@ from local.azure.server import SimulatedAzure
 from local.azure.settings import DEFAULT_SUBSCRIPTION
 from local.azurite import Azurite
 from local.parts import ROOT, plain_environment
+from shared.domain.budget import LOOKS
 from tests.e2e.town import power_off_event, sample
 from tests.eventually import eventually
 
@@ -286,9 +287,8 @@ async def test_an_event_that_fails_does_not_end_the_others(
 async def test_it_cannot_begin(environment: Mapping[str, str], tmp_path: Path) -> None:
     file = written(tmp_path / "events.jsonl", power_off_event(vm_id("vm-1")))
     signed_out = {"AZURE_TOKEN_CREDENTIALS": "EnvironmentCredential"}
-    away = dict(environment) | {
-        "AzureWebJobsStorage": environment["AzureWebJobsStorage"].replace("127.0.0.1:", "127.0.0.1:1")
-    }
+    nobody = re.sub(r"127\.0\.0\.1:\d+", "127.0.0.1:9", environment["AzureWebJobsStorage"])
+    away = dict(environment) | {"AzureWebJobsStorage": nobody}
     for arguments, values, fault in (
         ((file, tmp_path / "none.jsonl"), {}, "none.jsonl: no such file"),
         (("--settings", tmp_path / "none.json", file), {}, "none.json: no such file"),
@@ -301,6 +301,25 @@ async def test_it_cannot_begin(environment: Mapping[str, str], tmp_path: Path) -
         assert told.code == 2, told
         assert fault in told.err
         assert len(told.err.splitlines()) == 1
+
+
+async def test_more_events_than_the_app_may_look_at_once(tmp_path: Path) -> None:
+    events = [power_off_event(vm_id(f"vm-{number}")) for number in range(LOOKS + 30)]
+    told = await replay("--simulated", "--json", written(tmp_path / "events.jsonl", *events))
+    assert told.report["counts"] == {"changed": LOOKS + 30}
+
+
+async def test_scale_sets(tmp_path: Path) -> None:
+    scale_set = vm_id("set").replace("virtualMachines", "virtualMachineScaleSets")
+    instance = power_off_event(f"{scale_set}/virtualMachines/7")
+    instance["data"]["operationName"] = (
+        "Microsoft.Compute/virtualMachineScaleSets/virtualMachines/powerOff/action"
+    )
+    whole = power_off_event(scale_set)
+    told = await replay("--simulated", "--json", written(tmp_path / "events.jsonl", instance, whole))
+    assert outcomes(told) == ["changed", "scale_set"]
+    ((vm),) = told.report["vms"]
+    assert (vm["vm"]["name"], vm["vm"]["power_state"]) == ("set~7", "stopped")
 
 
 async def test_ctrl_c_leaves_nothing_running(tmp_path: Path) -> None:
