@@ -32,6 +32,11 @@ WHY: Mapping[Outcome, str] = {
 """Why, where no VM was looked at. Of all others the VM's record says it."""
 
 
+def due_after(posted: int) -> float:
+    """How many seconds after the first event the next may be posted, so many having been."""
+    return max(posted - AT_ONCE, 0) / A_SECOND
+
+
 class Delivered(Struct, frozen=True):
     """What came of an event."""
 
@@ -54,6 +59,8 @@ class App:
         """What the app had counted when it was last asked."""
         self._began_at: float | None = None
         self._posted = 0
+        self._away: str | None = None
+        """Why nothing can be posted any more."""
 
     async def problems(self) -> list[str]:
         """What keeps it from working."""
@@ -64,6 +71,8 @@ class App:
 
     async def deliver(self, recorded: Recorded) -> Delivered:
         """Post an event, and learn what came of it. What goes wrong is in the answer."""
+        if self._away is not None:
+            return Delivered(recorded, fault=f"not posted: {self._away}")
         await self._wait_for_budget()
         try:
             fault = await self._post(recorded)
@@ -73,6 +82,9 @@ class App:
             if outcome in {Outcome.NOT_A_VM, Outcome.NOT_WATCHED, Outcome.SCALE_SET}:
                 return Delivered(recorded, outcome, WHY[outcome])
             vm = await self.vm(recorded.vm) if recorded.vm else None
+        except aiohttp.ClientConnectionError as fault:
+            self._away = f"the function app is gone ({fault})"
+            return Delivered(recorded, fault=f"nobody knows what came of it: {self._away}")
         except (aiohttp.ClientError, TimeoutError, Untold) as fault:
             return Delivered(recorded, fault=f"{fault}" or type(fault).__name__)
         return Delivered(recorded, outcome, WHY.get(outcome) or (vm["reason"] if vm else NEVER_SEEN), vm)
@@ -113,7 +125,7 @@ class App:
         now = monotonic()
         if self._began_at is None:
             self._began_at = now
-        due_at = self._began_at + max(self._posted - AT_ONCE, 0) / A_SECOND
+        due_at = self._began_at + due_after(self._posted)
         self._posted += 1
         await asyncio.sleep(max(due_at - now, 0))
 

@@ -25,7 +25,7 @@ EPILOG = """examples:
 
 exit code:
   0    all events were handled
-  1    some failed, or could not be read: what was handled stays handled
+  1    some failed, or could not be read; or nobody reads its output any more
   2    it could not begin: a file or a setting is wrong or missing; nothing has happened
   130  Ctrl-C: it says how many events were handled; nothing is left running"""
 
@@ -86,10 +86,19 @@ def run(args: argparse.Namespace) -> int:
         print(fault, file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        handled = sum(each.fault is None for each in delivered)
-        said = f"{handled} of {len(recordings.events)} events had been handled; nothing is left running"
-        print(f"\nended: {said}", file=sys.stderr)
+        _say_ended(recordings, delivered)
         return 130  # as shells have it
+    except BrokenPipeError:
+        # What is still to be written at the exit would fail in the same way, and not as quietly.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _say_ended(recordings, delivered)
+        return 1
+
+
+def _say_ended(recordings: Recordings, delivered: list[Delivered]) -> None:
+    handled = sum(each.fault is None for each in delivered)
+    said = f"{handled} of {len(recordings.events)} events had been handled; nothing is left running"
+    print(f"\nended: {said}", file=sys.stderr)
 
 
 async def _replay(

@@ -21,7 +21,6 @@ from local.azure.server import SimulatedAzure
 from local.azure.settings import DEFAULT_SUBSCRIPTION
 from local.azurite import Azurite
 from local.parts import ROOT, plain_environment
-from shared.domain.budget import LOOKS
 from tests.e2e.town import power_off_event, sample
 from tests.eventually import eventually
 
@@ -63,6 +62,10 @@ async def replay(
 
 def children_of(pid: int) -> list[int]:
     return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text("ascii").split()]
+
+
+def command_of(pid: int) -> bytes:
+    return Path(f"/proc/{pid}/cmdline").read_bytes()
 
 
 def vm_id(name: str, subscription: str = DEFAULT_SUBSCRIPTION) -> str:
@@ -303,12 +306,6 @@ async def test_it_cannot_begin(environment: Mapping[str, str], tmp_path: Path) -
         assert len(told.err.splitlines()) == 1
 
 
-async def test_more_events_than_the_app_may_look_at_once(tmp_path: Path) -> None:
-    events = [power_off_event(vm_id(f"vm-{number}")) for number in range(LOOKS + 30)]
-    told = await replay("--simulated", "--json", written(tmp_path / "events.jsonl", *events))
-    assert told.report["counts"] == {"changed": LOOKS + 30}
-
-
 async def test_scale_sets(tmp_path: Path) -> None:
     scale_set = vm_id("set").replace("virtualMachines", "virtualMachineScaleSets")
     instance = power_off_event(f"{scale_set}/virtualMachines/7")
@@ -340,6 +337,36 @@ async def test_ctrl_c_leaves_nothing_running(tmp_path: Path) -> None:
     for child in children:
         with pytest.raises(ProcessLookupError):
             os.kill(child, 0)
+
+
+async def test_once_the_function_app_is_gone_nothing_more_is_posted(tmp_path: Path) -> None:
+    events = [power_off_event(vm_id("vm-1"), id=str(number)) for number in range(1000)]
+    process = await begun("--simulated", written(tmp_path / "events.jsonl", *events), environment={})
+    assert process.stdout
+    async with asyncio.timeout(60):
+        while b"changed" not in await process.stdout.readline():
+            pass
+        (host,) = (child for child in children_of(process.pid) if b"host" in command_of(child).split(b"\0"))
+        os.kill(host, signal.SIGKILL)
+        out, _ = await process.communicate()
+    assert process.returncode == 1
+    assert b"not posted: the function app is gone" in out.splitlines()[-1]
+
+
+async def test_who_reads_no_further_ends_it(tmp_path: Path) -> None:
+    events = [power_off_event(vm_id("vm-1"), id=str(number)) for number in range(1000)]
+    process = await begun("--simulated", written(tmp_path / "events.jsonl", *events), environment={})
+    assert process.stdout
+    assert process.stderr
+    async with asyncio.timeout(60):
+        while b"changed" not in await process.stdout.readline():
+            pass
+        process._transport.get_pipe_transport(1).close()  # type: ignore[attr-defined]  # there is no other way
+        err = await process.stderr.read()
+        assert await process.wait() == 1
+    assert re.fullmatch(
+        r"\nended: \d+ of 1000 events had been handled; nothing is left running\n", err.decode()
+    )
 
 
 def test_help(capsys: pytest.CaptureFixture[str]) -> None:
