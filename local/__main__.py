@@ -8,6 +8,7 @@ from local.azure import command as azure
 from local.demo import command as demo
 from local.doctor import command as doctor
 from local.host import command as host
+from local.replay import command as replay
 from local.scale import command as scale
 from local.states import command as states
 
@@ -17,6 +18,7 @@ COMMANDS = {
     "storage": (storage, "serve Azurite, the storage emulator, on its usual ports"),
     "states": (states, "make docs/states.md from the documents' tables and the domain"),
     "doctor": (doctor, "say what is wrong with an installation, and how to mend it"),
+    "replay": (replay, "play recorded events through the function app, and show what it decided and why"),
     "scale": (scale, "work out what a large fleet needs and costs, and make docs/scale.md"),
     "demo": (demo, "play the story of a fleet on real parts and show what is flagged"),
 }

@@ -108,6 +108,11 @@ def time_span(text: str) -> timedelta | None:
     return timedelta(days=int(days or 0), hours=int(hours), minutes=int(minutes), seconds=float(seconds))
 
 
+def is_disabled(function: str, environment: Mapping[str, str]) -> bool:
+    """Whether a setting keeps a function from being called: ``AzureWebJobs.<function>.Disabled``, true or 1."""
+    return environment.get(f"AzureWebJobs.{function}.Disabled", "").strip().lower() in {"true", "1"}
+
+
 def resolve[T](value: T, environment: Mapping[str, str], owner: str) -> T:
     """The same JSON value with each ``%NAME%`` in its strings replaced by that setting."""
 

@@ -17,7 +17,7 @@ from typing import Any, Self
 import azure_functions_runtime as runtime
 
 from local.host import protos
-from local.host.settings import resolve
+from local.host.settings import is_disabled, resolve
 from local.parts import CannotStart
 
 TRIGGERS = ("httpTrigger", "eventGridTrigger", "queueTrigger", "timerTrigger")
@@ -50,7 +50,7 @@ class Function:
 
 
 class Worker:
-    """The app of this process: ``functions`` to choose from, ``invoke`` to run one."""
+    """The app of this process: ``functions`` to choose from but for disabled ones, ``invoke`` to run one."""
 
     def __init__(self, functions: tuple[Function, ...]) -> None:
         self.functions = functions
@@ -80,7 +80,10 @@ class Worker:
             raise CannotStart(
                 f"cannot load the functions of {app}: it has no function_app.py, or no function in it"
             )
-        return cls(tuple(_function(metadata) for metadata in answer.function_metadata_results))
+        found = answer.function_metadata_results
+        return cls(
+            tuple(_function(metadata) for metadata in found if not is_disabled(metadata.name, os.environ))
+        )
 
     def triggered_by(self, kind: str) -> list[Function]:
         """The functions whose trigger is of this binding type."""

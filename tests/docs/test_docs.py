@@ -4,6 +4,7 @@ import json
 import re
 from argparse import ArgumentParser
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -11,6 +12,8 @@ import pytest
 from local.azure.price_list import list_price
 from local.doctor import command as doctor
 from local.doctor.checks import CHECKS, SUBSCRIPTION_CHECKS
+from local.replay import command as replay
+from local.replay.ways import JUDGED_BY
 from shared.domain.actions import What
 from shared.domain.money import Amount, Cost, cost_view
 from shared.domain.safety import RULES, Scope
@@ -71,11 +74,17 @@ def test_every_check_of_doctor_is_documented() -> None:
     assert documented == {"settings", "credential", *made}
 
 
-def test_every_option_of_doctor_is_documented() -> None:
+@pytest.mark.parametrize(("command", "page"), [(doctor, "docs/doctor.md"), (replay, "docs/replay.md")])
+def test_every_option_of_a_command_is_documented(command: ModuleType, page: str) -> None:
     parser = ArgumentParser(add_help=False)
-    doctor.add_arguments(parser)
-    documented = set(re.findall(r"`(--[a-z-]+)[ `]", text("docs/doctor.md")))
+    command.add_arguments(parser)
+    documented = set(re.findall(r"`(--[a-z-]+)[ `]", text(page)))
     assert documented == set(re.findall(r"--[a-z-]+", parser.format_usage()))
+
+
+def test_the_settings_that_count_in_a_simulated_replay_are_documented() -> None:
+    (told,) = re.findall(r"Of the settings only(.*?)\n- ", text("docs/replay.md"), re.DOTALL)
+    assert tuple(re.findall(r"`(STOPGAP_\w+)`", told)) == JUDGED_BY
 
 
 def test_every_notice_is_documented() -> None:

@@ -110,6 +110,20 @@ async def test_what_cannot_be_served_is_one_clear_line(tmp_path: Path, code: str
     assert err.count("\n") == 1
 
 
+async def test_a_disabled_function_is_not_called_and_needs_nothing(tmp_path: Path) -> None:
+    queue = '\n@app.queue_trigger("m", "%NAME%", "C")\ndef q(m: func.QueueMessage): ...\n'
+    app = make_app(tmp_path, ONE_FUNCTION + queue)
+    async with HostProcess({"AzureWebJobs.q.Disabled": "true"}, app=app) as host:
+        assert "(functions: hello)" in host.log
+    disabled = {"AzureWebJobs.q.Disabled": "true", "AzureWebJobs.hello.Disabled": "1"}
+    async with (
+        HostProcess(disabled, app=app) as host,
+        aiohttp.ClientSession(host.url) as web,
+        web.get("/api/hello") as answer,
+    ):
+        assert answer.status == 404
+
+
 async def test_a_directory_without_app_is_named(tmp_path: Path) -> None:
     status, _, err = await refused("--app", str(make_app(tmp_path, NO_FUNCTION)))
     assert status == 1

@@ -5,7 +5,14 @@ from typing import Any
 
 import pytest
 
-from local.host.settings import HostSettings, QueueSettings, read_local_settings, resolve, time_span
+from local.host.settings import (
+    HostSettings,
+    QueueSettings,
+    is_disabled,
+    read_local_settings,
+    resolve,
+    time_span,
+)
 from local.parts import CannotStart
 
 
@@ -101,3 +108,17 @@ def test_expressions_are_replaced_wherever_there_is_text() -> None:
 def test_an_expression_without_setting_is_named() -> None:
     with pytest.raises(CannotStart, match="function f: '%QUEUE%' needs the setting QUEUE, which is not set"):
         resolve({"queueName": "%QUEUE%"}, {}, "function f")
+
+
+@pytest.mark.parametrize(
+    ("settings", "disabled"),
+    [
+        ({}, False),
+        ({"AzureWebJobs.tick.Disabled": "true"}, True),
+        ({"AzureWebJobs.tick.Disabled": "1"}, True),
+        ({"AzureWebJobs.tick.Disabled": "false"}, False),
+        ({"AzureWebJobs.tock.Disabled": "true"}, False),
+    ],
+)
+def test_a_setting_disables_a_function(settings: dict[str, str], disabled: bool) -> None:
+    assert is_disabled("tick", settings) is disabled
