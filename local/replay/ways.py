@@ -18,7 +18,7 @@ from shared.settings import Storage as StorageSettings
 
 EVENT_FUNCTION = "vm_event"
 
-OTHERS = ("look_again", "sweep_schedule", "sweep_subscription", "deallocate", "retention")
+OTHERS = ("look_again", "sweep_schedule", "sweep_subscription", "deallocate", "retention", "close_days")
 """What else works by itself in the function app. It is not called: a replay is of events, and what they leave on queues
 is for the deployed app."""
 
