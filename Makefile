@@ -5,13 +5,16 @@ BIN := .venv/bin
 CODE := function_app.py functions shared local benchmarks tests
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
-.PHONY: help setup check format test test-long race demo bench performance states scale requirements
+.PHONY: help setup browser check format test test-long race demo bench performance states scale requirements
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
 
 setup: ## .venv with Python 3.13 and the pinned packages, node_modules with Azurite
 	@./local/setup.sh
+
+browser:
+	@./local/chromium.sh > /dev/null
 
 check: setup ## format, lint, types, import contracts
 	@$(BIN)/ruff format --check --quiet $(CODE)
@@ -23,7 +26,7 @@ format: setup ## format the code, and mend what the linter can
 	@$(BIN)/ruff format --quiet $(CODE)
 	@$(BIN)/ruff check --quiet --fix $(CODE)
 
-test: setup ## every test, on real parts (WORKERS=3: so many files at once)
+test: setup browser ## every test, on real parts (WORKERS=3: so many files at once)
 	@$(BIN)/python -m pytest -n $(or $(WORKERS),3) --dist loadfile
 
 test-long: setup ## 20,000 lives of a VM and of its deallocations, other ones each time (some minutes)
