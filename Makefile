@@ -5,7 +5,7 @@ BIN := .venv/bin
 CODE := function_app.py functions shared local benchmarks tests
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
-.PHONY: help setup browser check format test test-long race demo bench performance states scale requirements
+.PHONY: help setup browser check format test test-long race demo scan bench performance states scale requirements
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -39,6 +39,9 @@ race: setup ## 1,000 starts race 1,000 deallocations (two minutes; RACES=...)
 
 demo: setup ## the story of a fleet on real parts (ONCE=1: end with it, HOST=func: with Core Tools, PORT=7071)
 	@$(BIN)/python -m local demo $(if $(ONCE),--once) $(if $(HOST),--host $(HOST)) $(if $(PORT),--port $(PORT))
+
+scan: setup ## find VMs left Stopped, read-only, by your az login (SUBSCRIPTION=id, SIMULATED=1: a simulated Azure)
+	@$(BIN)/python -m local scan $(if $(SUBSCRIPTION),--subscription $(SUBSCRIPTION)) $(if $(SIMULATED),--simulated)
 
 bench: setup ## what Stopgap costs, against the least it could (ONLY=events, sweeps, burst, cold or detection)
 	@$(BIN)/python -m benchmarks $(if $(ONLY),--only $(ONLY))

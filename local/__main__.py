@@ -10,6 +10,7 @@ from local.doctor import command as doctor
 from local.host import command as host
 from local.replay import command as replay
 from local.scale import command as scale
+from local.scan import command as scan
 from local.states import command as states
 
 COMMANDS = {
@@ -19,6 +20,7 @@ COMMANDS = {
     "states": (states, "make docs/states.md from the documents' tables and the domain"),
     "doctor": (doctor, "say what is wrong with an installation, and how to mend it"),
     "replay": (replay, "play recorded events through the function app, and show what it decided and why"),
+    "scan": (scan, "find VMs that are Stopped and still billed, read-only and without a deployment"),
     "scale": (scale, "work out what a large fleet needs and costs, and make docs/scale.md"),
     "demo": (demo, "play the story of a fleet on real parts and show what is flagged"),
 }

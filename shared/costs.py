@@ -32,6 +32,15 @@ class Costs(Struct, eq=False):
     _failing: bool = False
     """Whether the last prices could not be had, which has been said."""
 
+    async def patiently(self, records: Sequence[Record], tries: int) -> dict[VmId, Cost]:
+        """The same as `of`, for who has time: asked again, up to so often, while a price is not to be had in time."""
+        found = await self.of(records)
+        for _ in range(tries - 1):
+            if not self._failing:
+                break
+            found = await self.of(records)
+        return found
+
     async def of(self, records: Sequence[Record]) -> dict[VmId, Cost]:
         """The costs of VMs that are Stopped. Of others there are none, and of those whose price is not to be had."""
         tariffs = {

@@ -14,7 +14,7 @@ from datetime import datetime
 
 from aiohttp import web
 
-from local.azure import errors
+from local.azure import errors, subscriptions
 from local.azure.errors import ArmError
 from local.azure.faults import Faults
 from local.azure.interposition import Interposition, RequestMoment
@@ -38,7 +38,7 @@ class LoggedRequest:
     """The route's name: get, instanceView, list, listAll, listStatus (statusOnly=true), put, patch, delete, start,
     powerOff and so on of VMs; `instance.get` and so on of instances of Uniform scale sets, `scaleSet.list` of these;
     `scaleSet.listAll` and `scaleSet.listInGroup` of the sets, `scaleSet.powerOff` and so on of a set as a whole;
-    operation (polling), permissions, systemTopics, eventSubscriptions, or unknown."""
+    operation (polling), subscriptions, permissions, systemTopics, eventSubscriptions, or unknown."""
     method: str
     path: str
     query: Mapping[str, str]
@@ -185,6 +185,8 @@ class Arm:
         """Raise ArmError for a request that may not go on."""
         if "api-version" not in request.query:
             raise errors.missing_api_version()
+        if request.path.rstrip("/").lower() == subscriptions.PATH:
+            return
         subscription = self._subscription(request)
         if subscription is None:
             raise errors.no_subscription(_subscription(request))

@@ -24,6 +24,7 @@ from local.azure.scale_set_routes import ScaleSetRoutes
 from local.azure.scale_sets import Mode, ScaleSet
 from local.azure.settings import CloudSettings
 from local.azure.steering import Steering
+from local.azure.subscriptions import Subscriptions
 from local.azure.system_topics import SystemTopics
 from local.azure.topic import CustomTopic
 from local.azure.verbs import Verbs
@@ -55,7 +56,8 @@ class Cloud(Verbs, Steering):
         topics = SystemTopics(
             event_subscriptions=self.delivery.subscriptions, max_attempts=settings.delivery.max_attempts
         )
-        parts = (vms, sets, long_running, permissions, topics)
+        self.listed = Subscriptions(self.compute.subscriptions)
+        parts = (vms, sets, long_running, permissions, topics, self.listed)
         self.arm = Arm(
             inventory=self.compute,
             routes=tuple(row for part in parts for row in part.routes()),

@@ -37,15 +37,18 @@ def mend_of(endpoint: str) -> str:
 class Arm:
     """Lists of ARM's. Redirects and links that lead elsewhere are not followed: the token is for ARM alone."""
 
-    def __init__(self, credential: "AsyncTokenCredential", endpoint: str) -> None:
+    def __init__(
+        self, credential: "AsyncTokenCredential", endpoint: str, agent: str = "stopgap-doctor"
+    ) -> None:
         """Make no connection yet.
 
         Args:
             credential: Whose token ARM gets; nobody's where the endpoint is plain http.
             endpoint: ARM's address, as the settings have it.
+            agent: Who asks, as ARM's logs have it.
         """
         self._endpoint = endpoint
-        policies: list[object] = [UserAgentPolicy(base_user_agent="stopgap-doctor")]
+        policies: list[object] = [UserAgentPolicy(base_user_agent=agent)]
         if endpoint.startswith("https:"):
             policies.append(AsyncARMChallengeAuthenticationPolicy(credential, f"{endpoint}/.default"))
         self._client: AsyncPipelineClient[HttpRequest, AsyncHttpResponse] = AsyncPipelineClient(

@@ -1,7 +1,5 @@
 """Episodes as a table for spreadsheets: what is asked for, and the lines."""
 
-import csv
-import io
 from collections.abc import Callable, Iterable, Mapping
 from datetime import date, datetime
 
@@ -10,16 +8,11 @@ from shared.domain.ids import parse_subscription
 from shared.domain.malformed import Malformed, shown
 from shared.domain.signals import Cause
 from shared.domain.spending import ONE_DAY
-from shared.domain.views import time_view
-from shared.web.plain import UNFIT
+from shared.web import sheet
+from shared.web.sheet import Cell
 
 DAYS = 31
 """How many days it tells of if nobody says how many, the present one among them."""
-
-_FORMULA = ("=", "+", "-", "@")
-"""What a spreadsheet takes for the beginning of a formula."""
-
-type Cell = str | float | bool | datetime | None
 
 
 def read_period(parameters: Mapping[str, str], watched: tuple[str, ...], now: datetime) -> Period:
@@ -36,12 +29,8 @@ def read_period(parameters: Mapping[str, str], watched: tuple[str, ...], now: da
 
 
 def to_csv(told: Iterable[Told]) -> str:
-    """The lines, under a line of headings; RFC 4180, with what a spreadsheet would take for a formula as text."""
-    out = io.StringIO()
-    lines = csv.writer(out)
-    lines.writerow(COLUMNS)
-    lines.writerows([_text(read(each)) for read in COLUMNS.values()] for each in told)
-    return out.getvalue()
+    """The lines, under a line of headings."""
+    return sheet.to_csv(COLUMNS, told)
 
 
 def _actor(cause: Cause | None) -> str | None:
@@ -86,21 +75,6 @@ COLUMNS: Mapping[str, Callable[[Told], Cell]] = {
 
 def _bound(amount: float | None) -> float | None:
     return None if amount is None else round(amount, 2)
-
-
-def _text(value: Cell) -> str:
-    match value:
-        case None:
-            return ""
-        case bool():
-            return "true" if value else "false"
-        case datetime():
-            return time_view(value) or ""
-        case float():
-            return str(value)
-        case str():
-            text = UNFIT.sub("\N{REPLACEMENT CHARACTER}", value)
-            return f"'{text}" if text.startswith(_FORMULA) else text
 
 
 def _day(name: str, parameters: Mapping[str, str]) -> date | None:

@@ -1,0 +1,158 @@
+"""What a scan came to, for people, programs and spreadsheets."""
+
+import json
+from typing import TYPE_CHECKING
+
+from rich import box
+from rich.table import Table
+from rich.text import Text
+
+from local.scan.scanned import Scanned
+from shared.domain.money import Sum, sum_view
+from shared.domain.records import Record
+from shared.domain.views import time_view, vm_view
+from shared.web import rows, sheet
+from shared.web.coverage import BASIS
+from shared.web.plain import UNFIT
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+
+def for_people(scanned: Scanned) -> list[Table | Text]:
+    """The table, totals, what could not be looked at, and what to do."""
+    stopped = scanned.stopped
+    parts = list[Table | Text]()
+    if stopped:
+        parts.append(_table(scanned))
+    exempt = [record for record in stopped if record.exemption]
+    found = _count(len(stopped), "VM is", "VMs are")
+    where = _count(sum(each.readable for each in scanned.looked), "subscription", "subscriptions")
+    lines = [f"{found} Stopped and still billed, of {scanned.vms:,} that were seen in {where}."]
+    if stopped:
+        lines.append(f"Left as they are, they cost {_amount(scanned.monthly(stopped))} by {BASIS}.")
+        if exempt:
+            some = _count(len(exempt), "of them is", "of them are")
+            lines.append(f"{some} exempt by a tag: {_amount(scanned.monthly(exempt))}.")
+    if scanned.failed:
+        names = ", ".join(_fit(str(record.vm)) for record in scanned.failed[:10])
+        lines.append(f"{len(scanned.failed)} running with their OS provisioning failed, and billed: {names}")
+    parts.append(Text("\n".join(["", *lines])))
+    faults = [(each.name, fault) for each in scanned.looked for fault in each.faults]
+    if faults or scanned.left_out:
+        told = [f"{_fit(name)}: {_fit(fault)}" for name, fault in faults]
+        told += [f"{subscription}: left out, {_fit(why)}" for subscription, why in scanned.left_out.items()]
+        parts.append(Text("\n".join(["", "Not looked at:", *(f"  {each}" for each in told)]), style="yellow"))
+    if stopped:
+        first = next((record for record in stopped if not record.exemption), stopped[0])
+        parts.append(
+            Text(
+                "\nA scan sees what is so now, not since when. To end the charges of one (what is on its temporary "
+                f"disk is lost):\n  az vm deallocate --ids {_fit(str(first.vm))}\n"
+                "To be told within seconds, by whom and since when, and to have it done for you, deploy Stopgap."
+            )
+        )
+    return parts
+
+
+def for_programs(scanned: Scanned) -> str:
+    """The same as one JSON object; docs/scan.md has its shape."""
+    stopped = scanned.stopped
+    return json.dumps(
+        {
+            "at": time_view(scanned.at),
+            "currency": scanned.currency,
+            "basis": BASIS,
+            "seen": scanned.vms,
+            "monthly": sum_view(scanned.monthly(stopped)),
+            "vms": [_view(scanned, record) for record in stopped],
+            "failed_provisioning": [_view(scanned, record) for record in scanned.failed],
+            "subscriptions": [
+                {
+                    "subscription": each.subscription,
+                    "name": each.name,
+                    "seen": each.vms,
+                    "stopped": len(each.stopped),
+                    "faults": each.faults,
+                }
+                for each in scanned.looked
+            ],
+            "left_out": dict(scanned.left_out),
+        },
+        ensure_ascii=False,
+        indent=2,
+    )
+
+
+def for_spreadsheets(scanned: Scanned) -> str:
+    """The VMs that are Stopped, a line each."""
+
+    def bound(record: Record, name: str) -> float | None:
+        cost = scanned.costs.get(record.vm)
+        amount: float | None = getattr(cost.monthly, name) if cost else None
+        return None if amount is None else round(amount, 2)
+
+    columns: Mapping[str, Callable[[Record], sheet.Cell]] = {
+        "subscription": lambda record: record.vm.subscription,
+        "resource_group": lambda record: record.vm.resource_group,
+        "name": lambda record: record.vm.name,
+        "location": lambda record: record.model.location,
+        "size": lambda record: record.model.size,
+        "os_type": lambda record: record.model.os_type,
+        "exempt": lambda record: record.exemption is not None,
+        "exempt_until": lambda record: record.exemption.until if record.exemption else None,
+        "exempt_reason": lambda record: record.exemption.reason if record.exemption else None,
+        "currency": lambda _: scanned.currency,
+        "monthly_lower": lambda record: bound(record, "lower"),
+        "monthly_upper": lambda record: bound(record, "upper"),
+    }
+    return sheet.to_csv(columns, scanned.stopped)
+
+
+def _table(scanned: Scanned) -> Table:
+    several = len(scanned.looked) > 1
+    table = Table(box=box.SIMPLE_HEAD, title_justify="left", pad_edge=False)
+    for heading in ("VM", "Resource group", *(["Subscription"] if several else []), "Size", "Region", "OS"):
+        table.add_column(heading, overflow="fold")
+    table.add_column("A month", justify="right", no_wrap=True)
+    table.add_column("Exempt", overflow="fold")
+    names = {each.subscription: each.name for each in scanned.looked}
+    for record in scanned.stopped:
+        model = record.model
+        cells = [record.vm.name, record.vm.resource_group]
+        cells += [names[record.vm.subscription]] if several else []
+        cells += [model.size or "unknown", model.location or "unknown", model.os_type or "unknown"]
+        monthly = dict(rows.costs_of(scanned.costs.get(record.vm))).get("monthly") or "unknown"
+        table.add_row(*(Text(_fit(each)) for each in cells), Text(monthly), Text(_exempt(record)))
+    return table
+
+
+def _exempt(record: Record) -> str:
+    exemption = record.exemption
+    if exemption is None:
+        return ""
+    until = f"until {exemption.until:%Y-%m-%d}: " if exemption.until else ""
+    reason = _fit(exemption.reason)
+    return until + (reason if len(reason) <= 60 else f"{reason[:59]}…")
+
+
+def _view(scanned: Scanned, record: Record) -> dict[str, object]:
+    return vm_view(record, scanned.costs.get(record.vm))
+
+
+def _amount(added: Sum) -> str:
+    amount = added.amount
+    text = rows.amount({"currency": amount.currency, "lower": amount.lower, "upper": amount.upper}, 2)
+    if text is None:
+        return "an unknown amount a month"
+    left = f" (and {added.unpriced:.0f} whose price is not known)" if added.unpriced else ""
+    return f"{text} a month{left}"
+
+
+def _count(number: int, one: str, more: str) -> str:
+    return f"{number:,} {one if number == 1 else more}"
+
+
+def _fit(text: str) -> str:
+    """Without what would steer a terminal: some of it was written by others."""
+    return UNFIT.sub("\N{REPLACEMENT CHARACTER}", text)

@@ -1,0 +1,206 @@
+"""`python -m local scan` as a person runs it, against the simulated Azure."""
+
+import asyncio
+import csv
+import io
+import json
+import sys
+from collections.abc import AsyncIterator
+from typing import Any, NamedTuple
+
+import pytest
+
+from local.azure.faults import Fault
+from local.azure.server import SimulatedAzure
+from local.parts import ROOT, plain_environment
+
+ONE, OTHER = (f"00000000-0000-4000-8000-00000000000{number}" for number in (1, 2))
+PLACE = {"size": "Standard_E8s_v5", "location": "northeurope"}
+NASTY = '=1+1 <b>\u202e[red]\x1b[31m "quoted", \N{GRINNING FACE}' + "x" * 200
+
+
+class Scanned(NamedTuple):
+    code: int
+    out: str
+    said: str
+
+
+@pytest.fixture
+async def azure() -> AsyncIterator[SimulatedAzure]:
+    async with SimulatedAzure(subscriptions=(ONE, OTHER), page_size=3) as cloud:
+        yield cloud
+
+
+async def scan(azure: SimulatedAzure | None, *arguments: str, **env: str) -> Scanned:
+    settings = (
+        {"STOPGAP_ARM_ENDPOINT": azure.url, "STOPGAP_PRICES_ENDPOINT": azure.prices_url} if azure else {}
+    )
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        *("-m", "local", "scan", *arguments),
+        cwd=ROOT,
+        env={**plain_environment(), **settings, **env},
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    out, said = await process.communicate()
+    return Scanned(process.returncode or 0, out.decode(), said.decode())
+
+
+def refuse(azure: SimulatedAzure, subscription: str, kind: Any = "403", times: int = sys.maxsize) -> None:  # noqa: ANN401
+    azure.arm.faults.in_store.append(Fault(kind=kind, times=times, path=f"/subscriptions/{subscription}/.*"))
+
+
+async def test_it_finds_what_is_stopped_and_says_what_it_costs(azure: SimulatedAzure) -> None:
+    for number, state in enumerate(["running", "stopped", "deallocated", "stopped"]):
+        azure.add_vm(ONE, "rg-shop", f"web-{number}", state=state, **PLACE)  # type: ignore[arg-type]
+    azure.add_vm(OTHER, "rg-bank", "core", state="stopped", size="Standard_Unheard_of")
+    azure.add_scale_set(OTHER, "rg-bank", "pool", mode="Uniform", instances=2)
+    found = await scan(azure)
+    assert (found.code, found.said) == (1, "")
+    month = azure.list_price(PLACE["size"], PLACE["location"], "Linux", "USD") * 730
+    assert found.out.count(f"USD {month:,.2f}") == 2
+    assert (
+        f"Left as they are, they cost USD {2 * month:,.2f} a month (and 1 whose price is not known)"
+        in found.out
+    )
+    assert "3 VMs are Stopped and still billed, of 7 that were seen in 2 subscriptions." in found.out
+    assert "az vm deallocate --ids /subscriptions/" in found.out
+    assert "web-0" not in found.out
+    lines = [line for line in found.out.splitlines() if "Standard_" in line]
+    assert ["core" in line for line in lines] == [False, False, True]
+    assert "unknown" in lines[2]
+    assert not [each for each in azure.requests if each.method != "GET"]
+
+
+async def test_none_is_stopped(azure: SimulatedAzure) -> None:
+    azure.add_vm(ONE, "rg-shop", "web-1")
+    found = await scan(azure)
+    assert (found.code, found.said) == (0, "")
+    assert "0 VMs are Stopped and still billed, of 1 that were seen in 2 subscriptions." in found.out
+
+
+async def test_only_what_is_asked_for(azure: SimulatedAzure) -> None:
+    for subscription in (ONE, OTHER):
+        azure.add_vm(subscription, "rg-shop", f"web-{subscription[-1]}", state="stopped")
+    found = await scan(azure, "--subscription", OTHER.upper())
+    assert "web-2" in found.out
+    assert "web-1" not in found.out
+    both = await scan(azure, "--subscription", f"{ONE}, {OTHER}")
+    assert "2 VMs are Stopped" in both.out
+
+
+async def test_what_could_not_be_read_is_said_and_why(azure: SimulatedAzure) -> None:
+    azure.add_vm(ONE, "rg-shop", "web-1", state="stopped")
+    refuse(azure, OTHER)
+    found = await scan(azure)
+    assert found.code == 1
+    assert "of 1 that were seen in 1 subscription." in found.out
+    out = " ".join(found.out.split())
+    assert "Not looked at: Subscription 2: ARM, GET /subscriptions/" in out
+    assert "AuthorizationFailed" in out
+    assert "it takes the role Reader" in out
+    azure.deallocate(
+        f"/subscriptions/{ONE}/resourceGroups/rg-shop/providers/Microsoft.Compute/virtualMachines/web-1"
+    )
+    await azure.settle()
+    assert (await scan(azure)).code == 2, "none was found, and not all could be looked at"
+
+
+async def test_subscriptions_that_are_disabled_are_left_out(azure: SimulatedAzure) -> None:
+    azure.listed.states[OTHER] = "Disabled"
+    found = await scan(azure)
+    assert found.code == 0
+    assert f"{OTHER}: left out, it is Disabled" in found.out
+
+
+async def test_a_throttled_subscription_is_begun_anew(azure: SimulatedAzure) -> None:
+    azure.add_vm(ONE, "rg-shop", "web-1", state="stopped")
+    azure.arm.faults.in_store.append(
+        Fault(kind="429", times=1, retry_after=1, path=f"/subscriptions/{ONE}/.*")
+    )
+    found = await scan(azure)
+    assert found.code == 1
+    assert "1 VM is Stopped and still billed, of 1" in found.out
+
+
+async def test_what_no_list_tells_is_looked_at_singly(azure: SimulatedAzure) -> None:
+    vm = azure.add_vm(ONE, "rg-shop", "web-1", state="stopped")
+    azure.remove_instance_view(vm)
+    found = await scan(azure)
+    assert "Azure tells no power state of it" in found.out
+    assert found.code == 2
+
+
+async def test_programs_get_json(azure: SimulatedAzure) -> None:
+    azure.add_vm(ONE, "rg-shop", "web-1", state="stopped", tags={"stopgap:exempt": "2099-12-31"}, **PLACE)  # type: ignore[arg-type]
+    found = await scan(azure, "--json", "--currency", "eur")
+    told = json.loads(found.out)
+    (vm,) = told["vms"]
+    month = azure.list_price(PLACE["size"], PLACE["location"], "Linux", "EUR") * 730
+    assert (vm["name"], vm["power_state"], vm["billed"]) == ("web-1", "stopped", True)
+    assert vm["cost"]["monthly"]["lower"] == pytest.approx(month, abs=0.01)
+    assert vm["exemption"]["until"] == "2100-01-01T00:00:00Z"
+    assert told["monthly"] == {"lower": round(month, 2), "upper": round(month, 2), "unpriced": 0}
+    assert (told["currency"], told["seen"]) == ("EUR", 1)
+    assert [each["stopped"] for each in told["subscriptions"]] == [1, 0]
+    assert (told["failed_provisioning"], told["left_out"]) == ([], {})
+
+
+async def test_spreadsheets_get_text_and_terminals_nothing_that_steers_them(azure: SimulatedAzure) -> None:
+    azure.add_vm(ONE, "rg-shop", "web-1", state="stopped", tags={"stopgap:exempt": NASTY}, **PLACE)  # type: ignore[arg-type]
+    (line,) = csv.DictReader(io.StringIO((await scan(azure, "--csv")).out))
+    assert line["exempt_reason"].startswith(
+        "'=1+1 <b>\N{REPLACEMENT CHARACTER}[red]\N{REPLACEMENT CHARACTER}[31m"
+    )
+    assert (line["exempt"], line["size"]) == ("true", PLACE["size"])
+    out = (await scan(azure)).out
+    assert "[red]" in out
+    assert "\x1b" not in out
+    assert "\u202e" not in out
+    told = json.loads((await scan(azure, "--json")).out)
+    assert told["vms"][0]["exemption"]["reason"] == NASTY
+
+
+@pytest.mark.parametrize(
+    ("arguments", "env", "says"),
+    [
+        (["--subscription", "x"], {}, "--subscription: expected a GUID"),
+        (["--subscription", ","], {}, "--subscription: expected the id of a subscription, got nothing"),
+        (["--currency", "dollars"], {}, "STOPGAP_CURRENCY is malformed: expected"),
+        ([], {"STOPGAP_ARM_ENDPOINT": "nowhere"}, "STOPGAP_ARM_ENDPOINT is malformed: expected"),
+        ([], {"STOPGAP_ARM_ENDPOINT": "http://127.0.0.1:9"}, "mend: is the simulated Azure up?"),
+    ],
+)
+async def test_what_keeps_it_from_looking(arguments: list[str], env: dict[str, str], says: str) -> None:
+    found = await scan(None, *arguments, **env)
+    assert (found.code, found.out) == (2, "")
+    assert says in found.said
+    assert "Traceback" not in found.said
+
+
+async def test_nobody_is_signed_in() -> None:
+    # A public endpoint's token is asked for before anything else: nobody answers for one here.
+    found = await scan(
+        None,
+        STOPGAP_ARM_ENDPOINT="https://127.0.0.1:9",
+        AZURE_TOKEN_CREDENTIALS="AzureCliCredential",
+        PATH="/nowhere",
+    )
+    assert (found.code, found.out) == (2, "")
+    assert "nobody is signed in to Azure" in found.said
+    assert "mend: az login" in found.said
+
+
+async def test_without_any_azure() -> None:
+    found = await scan(None, "--simulated")
+    assert found.code == 1
+    assert "12 VMs are Stopped and still billed, of 76 that were seen in 2 subscriptions." in found.out
+    assert "Subscription 3: ARM, GET /subscriptions/" in found.out
+
+
+async def test_its_help_tells_of_exit_codes() -> None:
+    found = await scan(None, "--help")
+    assert found.code == 0
+    assert "exit codes: 0 none is Stopped; 1 some are" in found.out
+    assert "needs no deployment" in found.out
