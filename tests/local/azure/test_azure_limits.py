@@ -221,7 +221,7 @@ class TestComputesLimits:
     async def test_every_policy_is_of_an_operation_there_is(self, reader: Reader) -> None:
         known = {route.name for route in reader.azure.arm.routes} | {"listStatus"}
         assert set(POLICIES) <= known
-        others = {"permissions", "systemTopics", "eventSubscriptions", "eventSubscription"}
+        others = {"subscriptions", "permissions", "systemTopics", "eventSubscriptions", "eventSubscription"}
         assert known - set(POLICIES) <= others
 
 
