@@ -5,13 +5,16 @@ BIN := .venv/bin
 CODE := function_app.py functions shared local benchmarks tests
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
-.PHONY: help setup check format test test-long race demo bench performance states scale requirements
+.PHONY: help setup browser check format test test-long race demo pictures bench performance states scale requirements
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
 
 setup: ## .venv with Python 3.13 and the pinned packages, node_modules with Azurite
 	@./local/setup.sh
+
+browser:
+	@./local/chromium.sh > /dev/null
 
 check: setup ## format, lint, types, import contracts
 	@$(BIN)/ruff format --check --quiet $(CODE)
@@ -23,7 +26,7 @@ format: setup ## format the code, and mend what the linter can
 	@$(BIN)/ruff format --quiet $(CODE)
 	@$(BIN)/ruff check --quiet --fix $(CODE)
 
-test: setup ## every test, on real parts (WORKERS=3: so many files at once)
+test: setup browser ## every test, on real parts (WORKERS=3: so many files at once)
 	@$(BIN)/python -m pytest -n $(or $(WORKERS),3) --dist loadfile
 
 test-long: setup ## 20,000 lives of a VM and of its deallocations, other ones each time (some minutes)
@@ -36,6 +39,9 @@ race: setup ## 1,000 starts race 1,000 deallocations (two minutes; RACES=...)
 
 demo: setup ## the story of a fleet on real parts (ONCE=1: end with it, HOST=func: with Core Tools, PORT=7071)
 	@$(BIN)/python -m local demo $(if $(ONCE),--once) $(if $(HOST),--host $(HOST)) $(if $(PORT),--port $(PORT))
+
+pictures: setup browser ## make the README's pictures anew, in docs/pictures (ONLY=dashboard, dashboard-dark, vm or demo)
+	@$(BIN)/python -m local pictures $(if $(ONLY),--only $(ONLY))
 
 bench: setup ## what Stopgap costs, against the least it could (ONLY=events, sweeps, burst, cold or detection)
 	@$(BIN)/python -m benchmarks $(if $(ONLY),--only $(ONLY))

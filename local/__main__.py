@@ -8,6 +8,7 @@ from local.azure import command as azure
 from local.demo import command as demo
 from local.doctor import command as doctor
 from local.host import command as host
+from local.pictures import command as pictures
 from local.scale import command as scale
 from local.states import command as states
 
@@ -18,6 +19,7 @@ COMMANDS = {
     "states": (states, "make docs/states.md from the documents' tables and the domain"),
     "doctor": (doctor, "say what is wrong with an installation, and how to mend it"),
     "scale": (scale, "work out what a large fleet needs and costs, and make docs/scale.md"),
+    "pictures": (pictures, "make the README's pictures, of the app over a made-up month"),
     "demo": (demo, "play the story of a fleet on real parts and show what is flagged"),
 }
 
