@@ -5,7 +5,7 @@ BIN := .venv/bin
 CODE := function_app.py functions shared local benchmarks tests
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
-.PHONY: help setup browser check format test test-long race demo scan bench performance states scale requirements
+.PHONY: help setup browser check format test test-long race demo scan pictures bench performance states scale requirements
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -42,6 +42,9 @@ demo: setup ## the story of a fleet on real parts (ONCE=1: end with it, HOST=fun
 
 scan: setup ## find VMs left Stopped, read-only, by your az login (SUBSCRIPTION=id, SIMULATED=1: a simulated Azure)
 	@$(BIN)/python -m local scan $(if $(SUBSCRIPTION),--subscription $(SUBSCRIPTION)) $(if $(SIMULATED),--simulated)
+
+pictures: setup browser ## make the README's pictures anew, in docs/pictures (ONLY=dashboard, dashboard-dark, vm or demo)
+	@$(BIN)/python -m local pictures $(if $(ONLY),--only $(ONLY))
 
 bench: setup ## what Stopgap costs, against the least it could (ONLY=events, sweeps, burst, cold or detection)
 	@$(BIN)/python -m benchmarks $(if $(ONLY),--only $(ONLY))

@@ -8,6 +8,7 @@ from local.azure import command as azure
 from local.demo import command as demo
 from local.doctor import command as doctor
 from local.host import command as host
+from local.pictures import command as pictures
 from local.replay import command as replay
 from local.scale import command as scale
 from local.scan import command as scan
@@ -22,6 +23,7 @@ COMMANDS = {
     "replay": (replay, "play recorded events through the function app, and show what it decided and why"),
     "scan": (scan, "find VMs that are Stopped and still billed, read-only and without a deployment"),
     "scale": (scale, "work out what a large fleet needs and costs, and make docs/scale.md"),
+    "pictures": (pictures, "make the README's pictures, of the app over a made-up month"),
     "demo": (demo, "play the story of a fleet on real parts and show what is flagged"),
 }
 

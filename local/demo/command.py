@@ -44,7 +44,7 @@ def run(args: argparse.Namespace) -> int:
     """Play the story. The exit code: 0; 1 when Stopgap and Azure disagree or a part cannot start; 130 after Ctrl-C."""
     console = Console(width=None if sys.stdout.isatty() else 150)
     try:
-        return asyncio.run(_play(Screen(console), once=args.once, host=args.host, port=args.port))
+        return asyncio.run(play(Screen(console), once=args.once, host=args.host, port=args.port))
     except CannotStart as fault:
         print(fault, file=sys.stderr)
         return 1
@@ -80,7 +80,8 @@ def difference(flagged: set[str], truth: set[str]) -> list[str]:
     return missed + [f"flagged, but not left Stopped: {vm}" for vm in sorted(flagged - truth)]
 
 
-async def _play(screen: Screen, *, once: bool, host: str, port: int) -> int:
+async def play(screen: Screen, *, once: bool, host: str = "local", port: int = 0) -> int:
+    """Play the story on a stage of its own. The exit code: 0, or 1 when Stopgap and Azure disagree."""
     screen.line("Starting: Azurite (Table and Queue storage), a simulated Azure, the function app …")
     async with stage(grace=GRACE, warning=WARNING, host=host, port=port) as parts:
         screen.line(f"Function app: {parts.url}   simulated Azure: {parts.azure.url}")
