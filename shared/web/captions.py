@@ -53,6 +53,8 @@ WHATS: Mapping[What, str] = {
     What.EXEMPTED: "Exempted",
     What.EXEMPTION_ENDED: "Exemption ended",
     What.LOOK_ASKED: "Look asked for",
+    What.NOTICE_SENT: "Notice sent",
+    What.NOTICE_GIVEN_UP: "Notice given up",
 }
 
 DONE: Mapping[str, str] = {

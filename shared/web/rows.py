@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 
+from shared.domain import phrases
 from shared.domain.actions import Entry
 from shared.domain.durations import words
 from shared.domain.money import Amount
@@ -34,7 +35,7 @@ def badges(record: Record) -> list[tuple[str, str]]:
 def given_up(record: Record) -> list[str]:
     """The notices that were given up, a sentence each."""
     return [
-        f"The notice “{notice.kind.replace('_', ' ')}” to the {notice.channel} was given up after "
+        f"The notice {phrases.notice(notice)} was given up after "
         f"{notice.attempts} attempts ({notice.fault or 'no answer'})."
         for notice in record.outbox
         if notice.parked
