@@ -35,7 +35,7 @@ from datetime import UTC, date, datetime, timedelta
 
 import msgspec
 
-from shared.domain.actions import Entry, What
+from shared.domain.actions import Entry
 from shared.domain.fleet import fingerprint_of
 from shared.domain.ids import VmId
 from shared.domain.money import Offer, Tariff
@@ -55,6 +55,9 @@ INDEXES: Mapping[str, Callable[[Record], bool]] = {
     "saving": lambda record: record.saving is not None,
 }
 """The further rows that hold the record, each there exactly while this is true of it."""
+
+LAST_RANK = 99
+"""The greatest rank of an entry that a row key has room for. Of one time, the greatest comes first."""
 
 MOST_TEXT = 30_000
 """Characters in one column: Azure takes 64 KiB, of two bytes each."""
@@ -125,7 +128,7 @@ def name_of(part: Transition | Episode | Entry) -> str:
         case Episode():
             return f"{key_of('episode', part.vm)}!{stamp(part.seen_at)}"
         case Entry():
-            return f"{key_of('entry', part.vm)}!{stamp(part.at)}!{len(What) - part.what.rank:02d}"
+            return f"{key_of('entry', part.vm)}!{stamp(part.at)}!{LAST_RANK - part.what.rank:02d}"
 
 
 def kind_of(query: Query) -> str:

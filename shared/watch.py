@@ -22,6 +22,7 @@ from shared.domain.budget import LONGEST_BLOCK, SPACING, spacing
 from shared.domain.decision import Deallocate, Decision, LookAgain, Send, decide
 from shared.domain.fleet import fingerprint_of
 from shared.domain.ids import ScaleSetId, VmId
+from shared.domain.log import sent
 from shared.domain.malformed import Malformed
 from shared.domain.money import Cost
 from shared.domain.news import News
@@ -404,7 +405,7 @@ class Watch(Struct, eq=False):
             await self.amend(vm, lambda now: _if_new(now, mark_failed(now, notice, text)))
             return
         metrics.NOTICES.add(channel=notice.channel, outcome="sent")
-        saved = await self.amend(vm, lambda now: _if_new(now, mark_sent(now, notice, self.now())))
+        saved = await self.amend(vm, lambda record: _sent(record, notice, self.now()))
         if saved and saved.record.look_at:
             await self._ask(Look(vm, saved.record.look_at))
 
@@ -469,6 +470,12 @@ async def _at_once(works: Sequence[Coroutine[None, None, None]]) -> None:
 
 def _if_new(before: Record, after: Record) -> Change | None:
     return None if after == before else Change(after)
+
+
+def _sent(record: Record, notice: Notice, now: datetime) -> Change | None:
+    """What is written of a notice that has been sent; None: the record has had no such notice any more."""
+    after = mark_sent(record, notice, now)
+    return None if after == record else Change(after, entries=(sent(record, notice, now),))
 
 
 def _fields(told: Mapping[str, object]) -> str:

@@ -99,10 +99,13 @@ class What(StrEnum):
     EXEMPTED = "exempted"
     EXEMPTION_ENDED = "exemption_ended"
     LOOK_ASKED = "look_asked"
+    NOTICE_SENT = "notice_sent"
+    NOTICE_GIVEN_UP = "notice_given_up"
+    """Parked: sent again only when a person asks for a look."""
 
     @property
     def rank(self) -> int:
-        """The order of what happens at one time."""
+        """The order of what happens at one time. A part of names in the ledger: new words come last."""
         return list(What).index(self)
 
 

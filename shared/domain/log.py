@@ -7,7 +7,8 @@ from shared.domain import phrases
 from shared.domain.actions import Deallocation, Entry, Refusal, Stage, What
 from shared.domain.news import Ask, LookAsked, News, Snooze
 from shared.domain.news import Exempt as ExemptNews
-from shared.domain.records import Flag, Record
+from shared.domain.policy import Channel
+from shared.domain.records import Flag, Notice, NoticeKind, Record
 
 
 def entries(
@@ -33,10 +34,25 @@ def entries(
         lines += _of_exemption(previous, record, person)
     lines += _of_refusal(previous.flag if previous else None, record.flag)
     lines += _of_deallocation(previous.deallocation if previous else None, record.deallocation)
+    lines += _of_notices(previous.outbox if previous else (), record.outbox)
     # A microsecond apart, so that they stay in this order wherever they are kept.
     return tuple(
         Entry(record.vm, now + timedelta(microseconds=place), *line) for place, line in enumerate(lines)
     )
+
+
+def sent(record: Record, notice: Notice, now: datetime) -> Entry:
+    """The line that tells of a notice which has been sent.
+
+    Args:
+        record: Of which VM.
+        notice: What was sent, and where.
+        now: The time.
+    """
+    # Of several at one time, each has a microsecond of its own: two lines of one kind and time would be one.
+    place = list(Channel).index(notice.channel) * len(NoticeKind) + list(NoticeKind).index(notice.kind)
+    at = now + timedelta(microseconds=place)
+    return Entry(record.vm, at, What.NOTICE_SENT, None, phrases.notice(notice))
 
 
 type _Line = tuple[What, str | None, str, str | None]
@@ -65,6 +81,13 @@ def _of_refusal(before: Flag | None, flag: Flag | None) -> Iterator[_Line]:
     refused, known = (each.refusal if each else None for each in (flag, before))
     if refused and not (known and known.rule == refused.rule):
         yield What.DEALLOCATION_REFUSED, None, refused.reason, refused.rule
+
+
+def _of_notices(before: tuple[Notice, ...], outbox: tuple[Notice, ...]) -> Iterator[_Line]:
+    known = {(notice.id, notice.channel) for notice in before if notice.parked}
+    for notice in outbox:
+        if notice.parked and (notice.id, notice.channel) not in known:
+            yield What.NOTICE_GIVEN_UP, None, phrases.given_up(notice), None
 
 
 def _of_deallocation(before: Deallocation | None, closing: Deallocation | None) -> Iterator[_Line]:

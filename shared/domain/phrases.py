@@ -4,7 +4,7 @@ from datetime import datetime
 
 from shared.domain.actions import Deallocation
 from shared.domain.exemptions import Exemption
-from shared.domain.records import Flag
+from shared.domain.records import Flag, Notice
 
 
 def moment(at: datetime) -> str:
@@ -23,6 +23,16 @@ def snoozed(flag: Flag) -> str:
     """`snoozed until … by …`."""
     until = f" until {moment(flag.snoozed_until)}" if flag.snoozed_until else ""
     return f"snoozed{until}{f' by {flag.snoozed_by}' if flag.snoozed_by else ''}"
+
+
+def notice(told: Notice) -> str:
+    """`“left stopped” to the webhook`."""
+    return f"“{told.kind.replace('_', ' ')}” to the {told.channel}"
+
+
+def given_up(told: Notice) -> str:
+    """`“left stopped” to the webhook, after 12 attempts (…)`."""
+    return f"{notice(told)}, after {told.attempts} attempts ({told.fault or 'no answer'})"
 
 
 def of_azure(closing: Deallocation) -> str:

@@ -16,18 +16,20 @@ from markupsafe import Markup
 from shared.domain import phrases
 from shared.domain.durations import LONGEST
 from shared.domain.signals import Source
-from shared.domain.states import PowerState
+from shared.domain.states import BILLED, PowerState
 from shared.domain.views import vm_view
 from shared.web import api, chart, links, overview, rows
 from shared.web.access import OPERATOR
 from shared.web.asked import LONGEST_REASON, Asking
-from shared.web.captions import DONE, DONE_THERE, HEADINGS
+from shared.web.bar import bar
+from shared.web.captions import DONE, DONE_THERE, HEADINGS, LEGEND, PATTERNS, TONES
 from shared.web.offers import refusals
 from shared.web.overview import Overview
 from shared.web.plain import UNFIT
 from shared.web.problems import Problem
 from shared.web.prospects import prospects
 from shared.web.sight import Sight
+from shared.web.timeline import timeline
 
 _TEMPLATES = Path(__file__).parent / "templates"
 
@@ -47,7 +49,18 @@ class Pages:
             lstrip_blocks=True,
             finalize=_fit,
         )
-        self._environment.filters |= {"shown": shown}
+        self._environment.filters |= {
+            "shown": shown,
+            "lasting": rows.lasting,
+            "moment": phrases.moment,
+            "percent": percent,
+        }
+        self._environment.globals |= {
+            "TONES": TONES,
+            "PATTERNS": PATTERNS,
+            "LEGEND": LEGEND,
+            "BILLED": BILLED,
+        }
         style, script = (self._own(name) for name in ("style.css", "page.js"))
         self.headers = {
             "Content-Security-Policy": f"default-src 'none'; style-src {style}; script-src {script}; "
@@ -155,11 +168,12 @@ class Pages:
             times=_Times(now),
             longest_reason=LONGEST_REASON,
             done=DONE.get(sight.done or ""),
-            log=[rows.log_row(entry) for entry in sight.history.entries],
+            line=(line := timeline(record, sight.history, now)),
+            bar=bar(line),
             episodes=[
                 rows.episode_row(*each) for each in zip(sight.history.episodes, sight.spent, strict=True)
             ],
-            transitions=[rows.transition_row(transition) for transition in sight.history.transitions],
+            whole=max(len(sight.history.transitions), len(sight.history.entries)) < api.HISTORY,
             most=api.HISTORY,
             json=links.with_query(links.vm_path(vm), key),
             here=links.with_query(links.page_path(vm), key),
@@ -218,6 +232,11 @@ def shown(value: object) -> Markup:
             )
         case _:
             return Markup("<bdi>{}</bdi>").format(_fit(str(value)))
+
+
+def percent(part: float) -> str:
+    """A place on a bar, as an attribute of SVG has it."""
+    return f"{part:.3f}%"
 
 
 def _local(at: datetime) -> str:

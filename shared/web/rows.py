@@ -3,21 +3,21 @@
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 
-from shared.domain.actions import Entry
+from shared.domain import phrases
 from shared.domain.durations import words
 from shared.domain.money import Amount, Cost, cost_view
 from shared.domain.policy import terms_for
 from shared.domain.reasons import by_whom
-from shared.domain.records import Episode, Record, Transition
+from shared.domain.records import Episode, Record
 from shared.domain.views import episode_view
-from shared.web.captions import BILLED, EFFECTS, FLAGS, TONES, WHATS
+from shared.web.captions import FLAGS, TONES, label
 from shared.web.sight import Sight
 
 
 def badges(record: Record) -> list[tuple[str, str]]:
     """The marks beside a VM's name: tone and text."""
-    state = "Hibernated" if record.present and record.reading.hibernated else record.power_state.capitalize()
-    found = [(TONES[record.power_state], f"{state}, {BILLED[record.billed]}")]
+    hibernated = record.present is not None and record.reading.hibernated
+    found = [(TONES[record.power_state], label(record.power_state, hibernated=hibernated))]
     if record.flag:
         found.append(("ill", FLAGS[record.flag.kind]))
         if record.flag.snoozed_until:
@@ -34,7 +34,7 @@ def badges(record: Record) -> list[tuple[str, str]]:
 def given_up(record: Record) -> list[str]:
     """The notices that were given up, a sentence each."""
     return [
-        f"The notice “{notice.kind.replace('_', ' ')}” to the {notice.channel} was given up after "
+        f"The notice {phrases.notice(notice)} was given up after "
         f"{notice.attempts} attempts ({notice.fault or 'no answer'})."
         for notice in record.outbox
         if notice.parked
@@ -69,11 +69,6 @@ def facts(sight: Sight) -> list[tuple[str, object]]:
     return [(name, value) for name, value in told if value is not None]
 
 
-def log_row(entry: Entry) -> tuple[object, ...]:
-    """When, what, who, and the circumstances."""
-    return entry.at, WHATS[entry.what], entry.by or "Stopgap", entry.text
-
-
 def episode_row(episode: Episode, spent: Amount | None) -> tuple[object, ...]:
     """Begin, end, hours, how it ended, and what it cost."""
     ended = None
@@ -82,18 +77,6 @@ def episode_row(episode: Episode, spent: Amount | None) -> tuple[object, ...]:
         ended = f"{episode.ended_as.capitalize()}, {by}"
     hours = f"{episode.hours:,.1f}" if episode.hours is not None else "lasts"
     return episode.started_at, episode.ended_at, hours, ended, amount(episode_view(episode, spent)["cost"], 2)
-
-
-def transition_row(transition: Transition) -> tuple[object, ...]:
-    """When, what, from where to where, what it does to the bill, and who did it."""
-    before = transition.before.capitalize() if transition.before else "First seen"
-    return (
-        transition.at,
-        transition.kind.replace("_", " ").capitalize(),
-        f"{before} → {transition.after.capitalize()}",
-        EFFECTS[transition.billing],
-        by_whom(transition.cause),
-    )
 
 
 def lasting(duration: timedelta) -> str:

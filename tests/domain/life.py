@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from shared.domain.actions import Entry
 from shared.domain.decision import Decision, LookAgain, Send, decide
 from shared.domain.ids import VmId
+from shared.domain.log import sent
 from shared.domain.news import News
 from shared.domain.noticing import mark_sent
 from shared.domain.observations import Gone, Model, Observation
@@ -107,6 +108,7 @@ class Life:
             if isinstance(action, Send) and self.deliver:
                 self.sent.append(action.notice)
                 assert self.record
+                self.entries.append(sent(self.record, action.notice, now))
                 self.record = mark_sent(self.record, action.notice, now)
         return decision
 

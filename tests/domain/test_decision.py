@@ -6,7 +6,8 @@ from datetime import datetime, timedelta
 import pytest
 
 from shared.domain.decision import FIRST_RETRY, LONGEST_RETRY, decide
-from shared.domain.noticing import mark_sent
+from shared.domain.news import LookAsked
+from shared.domain.noticing import mark_failed, mark_sent
 from shared.domain.observations import Gone, Observation
 from shared.domain.policy import Mode, Policy
 from shared.domain.records import FlagKind, Notice, NoticeKind
@@ -365,6 +366,26 @@ class TestNotices:
         life.see(look("stopped", minutes(15)))
         life.see(look("running", minutes(16)))
         assert [notice.kind for notice in life.now.outbox] == [NoticeKind.FLAG_CLEARED]
+
+    def test_a_notice_that_is_given_up_is_told_of_once_and_again_if_it_is_given_up_again(self) -> None:
+        life = Life(deliver=False)
+        life.see(look("stopped"))
+        flagged = life.see(look("stopped", minutes(15)))
+        assert flagged.entries == ()
+
+        def until_given_up() -> list[tuple[str, str | None, str]]:
+            told = len(life.entries)
+            while (at := life.now.look_at) is not None:
+                (notice,) = life.now.outbox
+                life.record = mark_failed(life.now, notice, "HTTP 410 <gone>")
+                life.see(look("stopped", at))
+            return [(entry.what, entry.by, entry.text) for entry in life.entries[told:]]
+
+        given_up = "“left stopped” to the topic, after {} attempts (HTTP 410 <gone>)"
+        assert until_given_up() == [("notice_given_up", None, given_up.format(12))]
+        assert not life.see(look("stopped", minutes(1000))).changed
+        life.hear(LookAsked("ada"), minutes(1001))
+        assert until_given_up() == [("notice_given_up", None, given_up.format(13))]
 
     def test_marking_what_is_not_there_changes_nothing(self) -> None:
         life = Life()

@@ -1,10 +1,12 @@
 """Each row of each table, once more and by hand: a slip in a table is a slip in two places or a red test."""
 
+from shared.domain.actions import What
 from shared.domain.noticing import TOLD_BY
 from shared.domain.records import FlagKind
 from shared.domain.signals import ANNOTATIONS, LEADS_TO, OPERATIONS, RENEWS
 from shared.domain.transitions import KINDS, RENEWALS, effect
 from shared.domain.views import NOTICE_TYPES
+from shared.layout import LAST_RANK
 
 TRANSITIONS = """
 -           running      discovered   unknown
@@ -110,3 +112,16 @@ def test_flags_and_notices() -> None:
         "left_stopped": "Stopgap.Vm.LeftStopped",
         "failed_provisioning": "Stopgap.Vm.ProvisioningFailed",
     }
+
+
+RANKS = """
+deallocation_asked deallocation_begun deallocation_accepted deallocation_attempt_failed deallocation_refused
+deallocation_confirmed deallocation_unconfirmed deallocation_failed deallocation_overtaken
+snoozed snooze_ended exempted exemption_ended look_asked
+notice_sent notice_given_up
+"""
+
+
+def test_words_of_the_log_keep_their_rank_which_is_a_part_of_names_in_the_ledger() -> None:
+    assert [what.value for what in sorted(What, key=lambda what: what.rank)] == RANKS.split()
+    assert max(what.rank for what in What) < LAST_RANK

@@ -10,13 +10,14 @@ from hypothesis import event, given, settings
 from hypothesis import strategies as st
 
 from shared.attempts import FRESH
+from shared.domain import phrases
 from shared.domain.actions import Deallocation, Entry, Stage, What
 from shared.domain.deallocation import ATTEMPTS, SPACING
 from shared.domain.decision import forbidden
 from shared.domain.exemptions import Exemption
 from shared.domain.observations import Observation
 from shared.domain.policy import Mode, Policy, terms_for
-from shared.domain.records import Flag, FlagKind, NoticeKind, Record
+from shared.domain.records import Flag, FlagKind, Notice, NoticeKind, Record
 from shared.domain.signals import Verb, read_event
 from shared.domain.states import PowerState, ProvisioningState
 from tests.domain.test_true_life import (
@@ -365,15 +366,18 @@ STAGES = {
 
 
 def log_is_right(world: World) -> None:
-    """Each change of a stage is told of once, and all in the order in which it happened."""
+    """Each change of a stage is told of once, and all in the order in which it happened; no line hides another."""
     lines = [entry for saved in world.saved for entry in saved.change.entries]
-    assert [(entry.at, entry.what.rank) for entry in lines] == sorted(
-        {(entry.at, entry.what.rank) for entry in lines}
-    )
+    assert len({(entry.at, entry.what) for entry in lines}) == len(lines)
+    # Channels are told side by side: what they took within one moment has no order.
+    decided = [(entry.at, entry.what.rank) for entry in lines if entry.what is not What.NOTICE_SENT]
+    assert decided == sorted(decided)
     for saved in world.saved:
         before = saved.before.deallocation if saved.before else None
         after = saved.change.record.deallocation
         told = [entry.what for entry in saved.change.entries]
+        if What.NOTICE_SENT in told:
+            assert [entry.text for entry in saved.change.entries] == [phrases.notice(taken_out(saved))]
         new = after and (before is None or before.asked_at != after.asked_at)
         assert told.count(What.DEALLOCATION_ASKED) == (1 if new else 0)
         if after is None:
@@ -382,6 +386,14 @@ def log_is_right(world: World) -> None:
         expected = STAGES[after.stage] if was != (after.stage, after.attempts) else set()
         tells = [what for what in told if what in expected]
         assert len(tells) >= bool(expected)
+
+
+def taken_out(saved: Saved) -> Notice:
+    """The notice that a save took out of the record."""
+    assert saved.before
+    rest = {(each.id, each.channel) for each in saved.change.record.outbox}
+    (notice,) = [each for each in saved.before.outbox if (each.id, each.channel) not in rest]
+    return notice
 
 
 def by_stopgap_is_true(world: World) -> None:

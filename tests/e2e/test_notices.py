@@ -120,6 +120,17 @@ async def test_people_and_systems_are_told_of_it_and_of_its_end(
         "Stopgap.Vm.FlagCleared",
     ]
 
+    async def on_record() -> list[str]:
+        lines = [line["text"] for line in (await app.vm(vm))["actions"] if line["what"] == "notice_sent"]
+        return lines if len(lines) == 4 else []
+
+    assert sorted(await eventually(on_record)) == [
+        "“flag cleared” to the topic",
+        "“flag cleared” to the webhook",
+        "“left stopped” to the topic",
+        "“left stopped” to the webhook",
+    ]
+
 
 async def test_a_price_list_that_is_away_holds_up_no_notice(app: App, azure: SimulatedAzure) -> None:
     await azure.set_prices_mode("hang")

@@ -33,6 +33,11 @@ def settings_for(storage: str, azure: SimulatedAzure) -> dict[str, str]:
     }
 
 
+def deeds(actions: list[dict[str, Any]]) -> list[tuple[str, str | None]]:
+    """Lines of a VM's log that tell of no notice, which comes in its own time: what, and by whom."""
+    return [(line["what"], line["by"]) for line in actions if not line["what"].startswith("notice_")]
+
+
 @dataclass(frozen=True)
 class App:
     """The function app, as those outside see it."""
@@ -68,8 +73,8 @@ class App:
             return answer.status, await answer.json(content_type=None)
 
     async def history(self, vm_id: str) -> list[tuple[str, str | None]]:
-        """What the log of a VM tells, the first first: what, and by whom."""
-        return [(line["what"], line["by"]) for line in reversed((await self.vm(vm_id))["actions"])]
+        """What the log of a VM tells but for notices, the first first: what, and by whom."""
+        return deeds((await self.vm(vm_id))["actions"])[::-1]
 
     async def counts(self) -> dict[str, int]:
         _, body = await self.get("/api/health")

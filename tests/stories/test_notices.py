@@ -3,6 +3,7 @@
 import asyncio
 import json
 import logging
+from collections import Counter
 from collections.abc import AsyncIterator
 from copy import replace
 from datetime import datetime, timedelta
@@ -140,6 +141,8 @@ async def test_a_dead_webhook_delays_nobody_else_and_is_given_up_in_the_end(
     assert (unsent.channel, unsent.attempts, unsent.parked) == (Channel.WEBHOOK, 1, False)
     assert "HTTP 500 'rollup_error'" in str(unsent.fault)
 
+    assert await world.noticed() == [("notice_sent", "“left stopped” to the topic")]
+
     await world.wait(timedelta(days=1))
     pauses = [later - earlier for earlier, later in pairwise(chat.tried_at)]
     assert len(chat.tried_at) == MOST_SENDS
@@ -147,6 +150,10 @@ async def test_a_dead_webhook_delays_nobody_else_and_is_given_up_in_the_end(
     assert pauses == sorted(pauses)
     assert pauses[-1] == timedelta(hours=1)
     assert world.told() == ["left_stopped"]
+    (*_, (what, text)) = told = await world.noticed()
+    assert (len(told), what) == (2, "notice_given_up")
+    assert text.startswith("“left stopped” to the webhook, after 12 attempts (")
+    assert "HTTP 500 'rollup_error'" in text
     (parked,) = (await world.ledger.page(Query((SUBSCRIPTION,), parked=True))).records
     body = json.loads(api.vm(parked, await world.ledger.history(WEB, 1), None, [None]))
     (shown,) = body["unsent"]
@@ -166,7 +173,32 @@ async def test_a_dead_webhook_delays_nobody_else_and_is_given_up_in_the_end(
     assert [each.body["text"] for each in azure.webhook_messages] == [
         "🟠 Left Stopped, still billed: web-1"
     ], "until a person asks for a look"
+    assert (await world.noticed())[2:] == [("notice_sent", "“left stopped” to the webhook")]
     assert (await world.record()).outbox == ()
+
+
+@pytest.mark.usefixtures("chat")
+async def test_what_channels_take_at_one_time_is_a_line_for_each(world: World) -> None:
+    put(world, "stopped")
+    await world.tell()
+    await world.wait(GRACE)
+    put(world, "running")
+    await world.tell("start/action")
+    lines = Counter(await world.noticed())
+    assert lines == {
+        ("notice_sent", f"“{kind}” to the {channel}"): 1
+        for kind in ("left stopped", "flag cleared")
+        for channel in ("topic", "webhook")
+    }
+    assert world.watch.counts["notice_sent"] == 4
+
+
+async def test_a_notice_that_was_sent_by_two_instances_is_told_of_once() -> None:
+    world = await left_stopped(MemoryPrices())
+    (telling,) = world.notices.told
+    await world.watch._send(telling)
+    assert len(world.notices.told) == 2
+    assert await world.noticed() == [("notice_sent", "“left stopped” to the topic")]
 
 
 async def test_a_webhook_that_hangs_keeps_neither_record_nor_topic_waiting(

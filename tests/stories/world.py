@@ -8,6 +8,7 @@ from shared.adapters.memory import MemoryLedger, MemoryNotices, MemoryPrices, Me
 from shared.attempts import Attempts
 from shared.budgets import Budgets
 from shared.costs import Costs
+from shared.domain.actions import What
 from shared.domain.ids import VmId
 from shared.domain.observations import Model, Observation
 from shared.domain.policy import Channel, Policy
@@ -22,6 +23,8 @@ from shared.watch import Outcome, Watch
 SUBSCRIPTION = "00000000-0000-4000-8000-000000000001"
 NOON = datetime(2026, 11, 21, 12, tzinfo=UTC)
 WEB = VmId.of(SUBSCRIPTION, "rg-shop", "web-1")
+
+NOTICES = {What.NOTICE_SENT, What.NOTICE_GIVEN_UP}
 
 
 @dataclass
@@ -128,9 +131,14 @@ class World:
         return [notice.kind for notice, _ in self.notices.sent]
 
     async def log(self) -> list[tuple[str, str | None]]:
-        """The log of the VM's actions, oldest first: what, and who."""
+        """The log of the VM's actions, oldest first: what, and who. Without notices, see `noticed`."""
         entries = (await self.ledger.history(WEB, 100)).entries
-        return [(entry.what, entry.by) for entry in reversed(entries)]
+        return [(entry.what, entry.by) for entry in reversed(entries) if entry.what not in NOTICES]
+
+    async def noticed(self) -> list[tuple[str, str]]:
+        """What the log of the VM's actions tells of notices, oldest first: what, and the circumstances."""
+        entries = (await self.ledger.history(WEB, 100)).entries
+        return [(entry.what, entry.text) for entry in reversed(entries) if entry.what in NOTICES]
 
     def look(self) -> Look:
         """A look at the VM, due now."""

@@ -3,7 +3,7 @@
 from html.parser import HTMLParser
 
 VOID = {"meta", "link", "input", "br", "hr", "img"}
-SHAPES = {"rect", "line"}
+SHAPES = {"rect", "line", "path", "circle", "use"}
 """What is closed in its own tag, within an SVG."""
 
 

@@ -17,17 +17,19 @@ from shared.domain.actions import Entry, Refusal, What
 from shared.domain.deallocation import begun
 from shared.domain.decision import decide
 from shared.domain.exemptions import Exemption
+from shared.domain.ids import VmId
 from shared.domain.money import Amount, Cost
 from shared.domain.news import Accepted, Ask, Exempt, News, Snooze
 from shared.domain.observations import Observation
 from shared.domain.policy import Channel, Mode, Policy
 from shared.domain.records import FlagKind, Notice, NoticeKind, Record
 from shared.domain.states import PowerState, ProvisioningState, Reading
-from shared.domain.transitions import KINDS, Effect
+from shared.domain.transitions import KINDS, Effect, Kind
 from shared.ports import History
 from shared.requests import NoSuchVm, NotDone
 from shared.web import captions, rows
 from shared.web.asked import Asking
+from shared.web.captions import Shape
 from shared.web.offers import refusals
 from shared.web.pages import Pages
 from shared.web.plain import UNFIT
@@ -167,7 +169,7 @@ def test_a_notice_that_was_given_up_is_shown_with_what_to_do(life: Life) -> None
     )
 
 
-def test_a_life_is_told_in_tables(life: Life) -> None:
+def test_a_life_is_told_as_a_timeline_and_in_a_table(life: Life) -> None:
     life.see(look("deallocated", minutes(90)), event("deallocated", minutes(90)))
     entry = Entry(VM, minutes(20), What.SNOOZED, None, "until <later>")
     history = History(
@@ -175,12 +177,23 @@ def test_a_life_is_told_in_tables(life: Life) -> None:
         tuple(life.episodes.values()),
         (entry,),
     )
-    seen = page(life.now, history=history, spent=[Amount("EUR", 1.5, 2.25)])
+    seen = page(life.now, history=history, spent=[Amount("EUR", 1.5, 2.25)], now=minutes(90))
     assert "Cost EUR 1.50–2.25" in seen.words
-    assert "Snoozed By Stopgap Circumstances until <later>" in seen.words
+    assert "2026-11-21 12:20:00 UTC Snoozed by Stopgap: until <later>" in seen.words
     assert "Hours 1.5 How it ended Deallocated, deallocated through Azure by caller-1" in seen.words
-    assert "From and to Running → Stopped Billing goes on" in seen.words
-    assert "From and to Stopped → Deallocated Billing stops" in seen.words
+    told = [
+        "Deallocated, not billed for 0 s, now Since 2026-11-21 13:30:00 UTC",
+        "Deallocated through Azure by caller-1 (op/deallocated). Billing stops.",
+        "Stopped, billed for 1 h 30 min Since 2026-11-21 12:00:00 UTC, until 2026-11-21 13:30:00 UTC",
+        "Powered off through Azure by caller-1 (op/stopped). Billing goes on.",
+        "2026-11-21 12:20:00 UTC Flagged: left Stopped",
+        "Running, billed for 1 h At least since 2026-11-21 11:00:00 UTC, until 2026-11-21 12:00:00 UTC",
+        "First seen.",
+        "Stopgap had not seen it before that.",
+    ]
+    places = [seen.words.index(each) for each in told]
+    assert places == sorted(places)
+    assert "Running, billed 1 h (40 %)" in seen.words
 
 
 def test_what_there_is_none_of_is_said() -> None:
@@ -188,7 +201,7 @@ def test_what_there_is_none_of_is_said() -> None:
     life.see(look("running"))
     words = page(life.now).words
     assert "Nothing is planned. Stopgap looks at it again when Azure tells of a change." in words
-    assert "Nobody has asked for anything yet" in words
+    assert "First seen. Stopgap had not seen it before that." in words
     assert "It was never seen Stopped." in words
 
 
@@ -252,6 +265,10 @@ def test_every_word_has_its_caption() -> None:
     assert set(captions.EFFECTS) == set(Effect)
     assert set(captions.WHATS) == set(What)
     assert set(captions.DONE) == set(Asking)
+    assert set(captions.KINDS) == set(Kind)
+    assert set(captions.SHAPES) == set(What)
+    assert set(captions.LEGEND) == set(Shape)
+    assert set(captions.PATTERNS) <= set(captions.TONES.values())
 
 
 def test_the_page_of_a_problem_says_why_and_leads_back() -> None:
@@ -311,8 +328,10 @@ NASTY = st.sampled_from(
 ) | st.text(max_size=20)
 
 
-def looked_at(record: Record, reading: Reading) -> Record:
+def looked_at(record: Record, reading: Reading, pair: tuple[PowerState | None, PowerState]) -> Record:
     """What is kept of a VM once it was looked at: the parts fit each other then."""
+    if record.settled:
+        record = replace(record, settled=replace(record.settled, before=pair[0], power_state=pair[1]))
     seen = Observation(record.vm, record.observed_at, reading, record.model, record.tags)
     kept = decide(record, seen, None, ALLOWED, record.observed_at).record
     assert kept
@@ -326,7 +345,7 @@ readings = st.builds(
     strategies.maybe_text,
     hibernated=st.booleans(),
 )
-records = st.builds(looked_at, strategies.records, readings)
+records = st.builds(looked_at, strategies.records, readings, st.sampled_from(list(KINDS)))
 lives = st.builds(
     History,
     st.tuples(strategies.transitions.filter(lambda each: (each.before, each.after) in KINDS)),
@@ -348,6 +367,44 @@ def test_any_record_makes_a_page_that_text_from_outside_cannot_change(
     assert (len(seen.all("script")), seen.all("img")) == (1, [])
     assert not UNFIT.search(seen.text.replace("\n", ""))
     assert " ".join(UNFIT.sub("\N{REPLACEMENT CHARACTER}", nasty).split()) in seen.words
+
+
+BAD = [
+    "</span></li></ol><script>alert(1)</script>",
+    "</title></svg><svg onload=alert(1)>",
+    "url(#hatch)' fill='red",
+    "\u200fאבג\u202egnp.exe",
+    "👩\u200d🔧" * 128,
+    "x" * 512,
+    "ab " * 170 + "c",
+    "\n\r\t\x00",
+]
+
+
+def page_of_a_life_with(text: str) -> Html:
+    """Where people, owners and Azure say this, and nothing else."""
+    life = Life(ALLOWED)
+    tags = {"stopgap:exempt": text, "stopgap:grace": text}
+    life.see(look("running", minutes(-60), tags=tags))
+    life.see(look("stopped", minutes(1), tags=tags), event("stopped", NOON, caller=text))
+    life.hear(Exempt(Exemption(None, text, text), text), minutes(5))
+    notice = Notice(NoticeKind.FLAG_CLEARED, text, NOON, minutes(9), 12, Channel.TOPIC, fault=text)
+    life.record = replace(life.now, outbox=(notice,))
+    life.see(look("stopped", minutes(10), tags=tags))
+    assert [entry.what for entry in life.entries] == [What.EXEMPTED, What.NOTICE_GIVEN_UP]
+    history = History(tuple(life.transitions.values()), tuple(life.episodes.values()), tuple(life.entries))
+    return page(replace(life.now, vm=VmId(VM.subscription, text, text)), history=history)
+
+
+@pytest.mark.parametrize("bad", BAD)
+def test_names_tags_reasons_and_causes_that_are_bad_stay_harmless_in_a_life(bad: str) -> None:
+    seen = page_of_a_life_with(bad)
+    assert [tag for tag, _ in seen.elements] == [tag for tag, _ in page_of_a_life_with("good").elements]
+    assert not UNFIT.search(seen.text.replace("\n", ""))
+    shown = " ".join(UNFIT.sub("\N{REPLACEMENT CHARACTER}", bad).split())
+    assert f"Powered off through Azure by {shown} (op/stopped)" in seen.words
+    assert f"Exempted by {shown}: exempt ({shown}, entered by {shown})" in seen.words
+    assert f"Notice given up: “flag cleared” to the topic, after 12 attempts ({shown})" in seen.words
 
 
 @given(records, st.sampled_from([Policy(), ALLOWED]))
