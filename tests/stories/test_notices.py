@@ -196,6 +196,7 @@ async def test_what_channels_take_at_one_time_is_a_line_for_each(world: World) -
 async def test_a_notice_that_was_sent_by_two_instances_is_told_of_once() -> None:
     world = await left_stopped(MemoryPrices())
     (telling,) = world.notices.told
+    world.now += timedelta(seconds=1)
     await world.watch._send(telling)
     assert len(world.notices.told) == 2
     assert await world.noticed() == [("notice_sent", "“left stopped” to the topic")]

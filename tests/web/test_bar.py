@@ -76,6 +76,11 @@ def test_a_life_of_a_hundred_moments_in_a_year_still_shows_each() -> None:
     assert seen.blocks[-1].width > 50
 
 
+def test_ticks_that_short_spans_press_together_are_left_out() -> None:
+    seen = bar(life(*[timedelta()] * 100, 40 * DAY, first=datetime(2026, 10, 12, 12, tzinfo=UTC)))
+    assert told(seen) == ["19 Oct", "2 Nov"]
+
+
 def test_a_life_that_begins_now_is_one_block_without_shares() -> None:
     seen = bar(life(timedelta()))
     assert [(each.x, each.width) for each in seen.blocks] == [(0, 100)]

@@ -182,7 +182,7 @@ def test_a_life_is_told_as_a_timeline_and_in_a_table(life: Life) -> None:
     assert "2026-11-21 12:20:00 UTC Snoozed by Stopgap: until <later>" in seen.words
     assert "Hours 1.5 How it ended Deallocated, deallocated through Azure by caller-1" in seen.words
     told = [
-        "Deallocated, not billed for 0 s, now Since 2026-11-21 13:30:00 UTC",
+        "Deallocated, not billed for 0 s so far Since 2026-11-21 13:30:00 UTC",
         "Deallocated through Azure by caller-1 (op/deallocated). Billing stops.",
         "Stopped, billed for 1 h 30 min Since 2026-11-21 12:00:00 UTC, until 2026-11-21 13:30:00 UTC",
         "Powered off through Azure by caller-1 (op/stopped). Billing goes on.",

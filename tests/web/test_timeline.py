@@ -100,6 +100,17 @@ def test_a_state_that_passes_is_a_span_until_the_vm_settles() -> None:
     assert [state for state, *_ in states(line(life, minutes(13)))] == ["stopped", "running"]
 
 
+def test_a_vm_that_left_its_state_and_came_back_unsettled_is_in_a_span_of_its_own() -> None:
+    life = Life()
+    life.see(look("running"))
+    life.see(look("stopping", minutes(10)))
+    life.see(look("running", minutes(11), provisioning="updating"))
+    assert states(line(life, minutes(12))) == [
+        ("running", NOON, minutes(11)),
+        ("running", minutes(11), minutes(12)),
+    ]
+
+
 def test_an_operation_at_work_does_not_end_a_span() -> None:
     life = Life()
     life.see(look("running"))
