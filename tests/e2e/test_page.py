@@ -149,7 +149,9 @@ async def test_to_open_a_page_changes_nothing(app: App, azure: SimulatedAzure) -
     await app.post([power_off_event(vm)])
     before = await app.flagged(vm)
     for done in ("deallocate", "snooze", "exempt", "look"):
-        await opened(app, page_of(vm), done=done, confirm="yes", end="true", **QUERY)
+        assert (await opened(app, page_of(vm), done=done, **QUERY))[0] == 200
+        status, seen = await opened(app, page_of(vm), done=done, confirm="yes", end="true", **QUERY)
+        assert (status, "unknown parameter 'confirm': expected done" in seen.words) == (400, True)
     assert await app.vm(vm) == before
 
 
