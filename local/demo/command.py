@@ -10,7 +10,6 @@ from time import monotonic
 from rich.console import Console
 
 from local.azure.server import SimulatedAzure
-from local.azure.settings import DEFAULT_SUBSCRIPTION
 from local.demo.show import Screen, Vm
 from local.demo.stage import Stage, stage
 from local.demo.story import LATER, NEW_VM, STEPS, create_new_vm, settle_fleet
@@ -109,8 +108,8 @@ async def play(screen: Screen, *, once: bool, host: str = "local", port: int = 0
                 "what it was asked to and nothing else."
             )
         if not once:
-            page = f"{parts.url}/api/dashboard/{DEFAULT_SUBSCRIPTION}/rg-shop/web-1"
-            screen.line(f"\nLook around: {page}   {parts.url}/api/vms   {parts.url}/api/health")
+            screen.line(f"\nThe dashboard: {parts.url}/api/dashboard")
+            screen.line(f"As JSON: {parts.url}/api/summary   {parts.url}/api/vms   {parts.url}/api/health")
             screen.line(f"What people were sent: {parts.azure.url}/_sim/webhook   Ctrl-C ends it.")
             while True:
                 screen.news(await parts.vms())

@@ -45,13 +45,22 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Make the pictures, and say what was written. The exit code: 0; 1 when a part cannot start."""
-    args.into.mkdir(parents=True, exist_ok=True)
+    """Make the pictures, and say what was written. The exit code: 0; 1 when that cannot be done; 130 after Ctrl-C."""
+    try:
+        args.into.mkdir(parents=True, exist_ok=True)
+    except OSError as fault:
+        print(
+            f"--into {args.into}: expected a directory that can be written: {fault.strerror}", file=sys.stderr
+        )
+        return 1
     try:
         asyncio.run(_take(args.into, args.only or (*_PAGES, _DEMO)))
     except CannotStart as fault:
         print(fault, file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        print("ended; nothing is left running", file=sys.stderr)
+        return 130
     return 0
 
 

@@ -70,7 +70,7 @@ type Doing = Callable[[Past, str], Awaitable[object]]
 
 
 class Step(NamedTuple):
-    """What happens to a VM at a time. `Iterator`s of them are in no order."""
+    """What happens to a VM at a time."""
 
     at: datetime
     vm: str
@@ -101,7 +101,7 @@ def month(now: datetime) -> list[Step]:
 
 
 async def play(past: Past, ids: Mapping[str, str], steps: list[Step]) -> None:
-    """Let it happen. What is after `past` is not played: that is up to the steps' maker."""
+    """Let it happen, with a sweep on each day."""
     swept_on = past.now.date()
     for step in steps:
         await past.until(step.at)
