@@ -91,7 +91,7 @@ def run(args: argparse.Namespace) -> int:
         print(_FORMATS[args.kind](scanned), end="" if args.kind == "csv" else "\n")
     else:
         console = Console(width=None if sys.stdout.isatty() else 160, highlight=False)
-        for part in report.for_people(scanned):
+        for part in report.for_people(scanned, console.width):
             # Only the table is fitted to the terminal: ids and faults are to be copied whole.
             console.print(part, soft_wrap=isinstance(part, Text))
     return scanned.exit_code

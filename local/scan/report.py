@@ -19,12 +19,24 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
 
-def for_people(scanned: Scanned) -> list[Table | Text]:
-    """The table, totals, what could not be looked at, and what to do."""
+WIDE = 130
+"""From how many characters on a terminal holds a VM in a line."""
+
+_WIDE = ("VM", "Resource group", "Subscription", "Size", "Region", "OS", "A month", "Exempt")
+_NARROW = ("VM", "Size", "A month", "Exempt")
+
+
+def for_people(scanned: Scanned, width: int) -> list[Table | Text]:
+    """The table, totals, what could not be looked at, and what to do.
+
+    Args:
+        scanned: What it came to.
+        width: Of the terminal, in characters.
+    """
     stopped = scanned.stopped
     parts = list[Table | Text]()
     if stopped:
-        parts.append(_table(scanned))
+        parts.append(_table(scanned, width))
     exempt = [record for record in stopped if record.exemption]
     found = _count(len(stopped), "VM is", "VMs are")
     where = _count(sum(each.readable for each in scanned.looked), "subscription", "subscriptions")
@@ -109,21 +121,25 @@ def for_spreadsheets(scanned: Scanned) -> str:
     return sheet.to_csv(columns, scanned.stopped)
 
 
-def _table(scanned: Scanned) -> Table:
-    several = len(scanned.looked) > 1
-    table = Table(box=box.SIMPLE_HEAD, title_justify="left", pad_edge=False)
-    for heading in ("VM", "Resource group", *(["Subscription"] if several else []), "Size", "Region", "OS"):
-        table.add_column(heading, overflow="fold")
-    table.add_column("A month", justify="right", no_wrap=True)
-    table.add_column("Exempt", overflow="fold")
-    names = {each.subscription: each.name for each in scanned.looked}
+def _table(scanned: Scanned, width: int) -> Table:
+    """A line for each VM; in a terminal that is too narrow for that, two or three."""
+    names = {each.subscription: each.name for each in scanned.looked} if len(scanned.looked) > 1 else {}
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    wide = width >= WIDE
+    for heading in _WIDE if wide else _NARROW:
+        if names or heading != "Subscription":
+            table.add_column(heading, overflow="fold", no_wrap=heading == "A month")
     for record in scanned.stopped:
         model = record.model
-        cells = [record.vm.name, record.vm.resource_group]
-        cells += [names[record.vm.subscription]] if several else []
-        cells += [model.size or "unknown", model.location or "unknown", model.os_type or "unknown"]
+        whose = [record.vm.name, record.vm.resource_group, *filter(None, [names.get(record.vm.subscription)])]
+        what = [
+            model.size or "size unknown",
+            model.location or "region unknown",
+            model.os_type or "OS unknown",
+        ]
         monthly = dict(rows.costs_of(scanned.costs.get(record.vm))).get("monthly") or "unknown"
-        table.add_row(*(Text(_fit(each)) for each in cells), Text(monthly), Text(_exempt(record)))
+        cells = [*whose, *what] if wide else ["\n".join(whose), f"{what[0]}\n{what[1]}, {what[2]}"]
+        table.add_row(*(Text(each) for each in [*map(_lines_fit, cells), monthly, _exempt(record)]))
     return table
 
 
@@ -151,6 +167,11 @@ def _amount(added: Sum) -> str:
 
 def _count(number: int, one: str, more: str) -> str:
     return f"{number:,} {one if number == 1 else more}"
+
+
+def _lines_fit(text: str) -> str:
+    """The same for a text of several lines of ours."""
+    return "\n".join(map(_fit, text.split("\n")))
 
 
 def _fit(text: str) -> str:
