@@ -41,7 +41,7 @@ demo: setup ## the story of a fleet on real parts (ONCE=1: end with it, HOST=fun
 	@$(BIN)/python -m local demo $(if $(ONCE),--once) $(if $(HOST),--host $(HOST)) $(if $(PORT),--port $(PORT))
 
 scan: setup ## find VMs left Stopped, read-only, by your az login (SUBSCRIPTION=id, SIMULATED=1: a simulated Azure)
-	@$(BIN)/python -m local scan $(if $(SUBSCRIPTION),--subscription $(SUBSCRIPTION)) $(if $(SIMULATED),--simulated)
+	@$(BIN)/python -m local scan $(if $(SUBSCRIPTION),--subscription $(SUBSCRIPTION)) $(if $(SIMULATED),--simulated) || [ $$? = 1 ]
 
 pictures: setup browser ## make the README's pictures anew, in docs/pictures (ONLY=dashboard, dashboard-dark, vm or demo)
 	@$(BIN)/python -m local pictures $(if $(ONLY),--only $(ONLY))

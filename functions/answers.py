@@ -115,10 +115,11 @@ def _problem(req: func.HttpRequest, problem: Problem, *, as_page: bool) -> func.
     )
 
 
-def _back(req: func.HttpRequest) -> str | None:
-    """The page that a form was sent from, if it was."""
+def _back(req: func.HttpRequest) -> tuple[str, str] | None:
+    """The page that a form was sent from and what it is called, if it was."""
+    if req.method != "POST":
+        return None
     try:
-        path = links.page_path(named(req)) if req.method == "POST" else None
+        return links.came_from(named(req), key=key(req), back=links.read_back(req.params.get("back")))
     except Malformed:
         return None
-    return path and links.with_query(path, {api.KEY: key(req)})

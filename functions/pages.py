@@ -24,6 +24,8 @@ async def dashboard(req: func.HttpRequest) -> func.HttpResponse:
     app, caller = bootstrap.app(), answers.caller(req)
     wanted = overview.read_wanted(req.params, app.settings.subscriptions)
     summary = await app.summaries.latest()
+    of = parse_vm_id(req.params["of"]) if req.params.get("of") else None
+    asked_of = await app.ledger.latest(of) if of else None
     flagged, fleet = await app.ledger.page(wanted.flagged), await app.ledger.page(wanted.fleet)
     view = overview.Overview(
         summary=summary,
@@ -39,7 +41,7 @@ async def dashboard(req: func.HttpRequest) -> func.HttpResponse:
         may_change=caller.operator,
         key=answers.key(req),
         done=req.params.get("done"),
-        done_of=parse_vm_id(of) if (of := req.params.get("of")) else None,
+        done_of=asked_of.record if asked_of else None,
     )
     pages = bootstrap.pages()
     return answers.page(HTTPStatus.OK, pages.overview(view), pages.headers)

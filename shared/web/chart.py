@@ -7,6 +7,7 @@ from msgspec import Struct
 
 from shared.accounts import Day, Money
 from shared.domain.money import Sum
+from shared.web import rows
 
 WIDTH, HEIGHT = 960.0, 240.0
 LEFT, RIGHT, TOP, BOTTOM = 62.0, 16.0, 12.0, 26.0
@@ -57,7 +58,8 @@ class Chart(Struct, frozen=True):
 
 def chart(money: Money) -> Chart | None:
     """The chart of the latest days; None: there is nothing to show."""
-    priced = any(day.wasted.amount.lower or day.avoided.amount.lower for day in money.days)
+    amounts = [amount for day in money.days for amount in (day.wasted.amount, day.avoided.amount)]
+    priced = any(amount.lower or amount.upper for amount in amounts)
     if not priced and not any(day.hours for day in money.days):
         return None
     read, unit = (_money, money.currency) if priced else (_hours, "hours")
@@ -116,11 +118,9 @@ def _label(value: float, step: float) -> str:
 
 
 def _title(day: Day, currency: str) -> str:
-    lower, upper, avoided = _money(day)
-    if day.wasted.amount.lower is None:
-        wasted = "at no known price"
-    else:
-        bounds = dict.fromkeys(f"{bound:,.2f}" for bound in (lower, upper))
-        wasted = f"{currency} {'–'.join(bounds)} wasted"
+    amount, avoided = day.wasted.amount, day.avoided.amount.lower
+    bounds = {"currency": currency, "lower": amount.lower, "upper": amount.upper}
+    told = rows.amount(bounds, 2)
+    wasted = f"{told} wasted" if told else "at no known price"
     saved = f", {currency} {avoided:,.2f} avoided" if avoided else ""
     return f"{day.day:%Y-%m-%d}: {day.hours:,.1f} hours Stopped, {wasted}{saved}"

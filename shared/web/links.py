@@ -43,6 +43,12 @@ def read_back(text: str | None) -> str | None:
     return text
 
 
+def came_from(vm: VmId, *, key: str | None, back: str | None) -> tuple[str, str]:
+    """The page that a form was sent from, and what it is called; the rest as in `after`."""
+    path, name = (DASHBOARD, "dashboard") if back else (page_path(vm), "VM")
+    return with_query(path, {"code": key}), name
+
+
 def with_query(path: str, parameters: Mapping[str, str | None]) -> str:
     """The path with those parameters that there are."""
     query = urlencode({name: value for name, value in parameters.items() if value is not None})

@@ -1,23 +1,25 @@
 """The overview page's figures, rows and chart, as plain values: what its template shows."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 
 from msgspec import Struct
 
+from shared.domain.actions import Deallocation
 from shared.domain.durations import words
 from shared.domain.ids import VmId
 from shared.domain.malformed import Malformed, shown
 from shared.domain.money import Cost, Sum
 from shared.domain.policy import Policy
 from shared.domain.reasons import by_whom
-from shared.domain.records import Record
+from shared.domain.records import FlagKind, Record
 from shared.domain.signals import Source
 from shared.domain.states import PowerState
 from shared.ports import Page, Query
 from shared.summaries import Summary
 from shared.web import api, links, rows
-from shared.web.captions import TONES
+from shared.web.asked import Asking
+from shared.web.captions import DONE_THERE, TONES
 from shared.web.offers import refusals
 from shared.web.prospects import prospects
 
@@ -37,7 +39,7 @@ class Wanted(Struct, frozen=True):
     fleet: Query
     flagged: Query
     page: int
-    """Which page of the flagged VMs, from 1."""
+    """Which page of the flagged VMs, from 1. After the last one comes none: then it is the last."""
     given: Mapping[str, str]
     """The filters that were given, as they were."""
 
@@ -63,8 +65,8 @@ class Overview(Struct, frozen=True, kw_only=True):
     """The function key that the page was opened with: its links and forms need it too."""
     done: str | None = None
     """What a form of the page has just asked for, as the address says: anybody's word."""
-    done_of: VmId | None = None
-    """Of which VM."""
+    done_of: Record | None = None
+    """Of which VM, if that is known."""
 
 
 def read_wanted(parameters: Mapping[str, str], watched: tuple[str, ...]) -> Wanted:
@@ -89,6 +91,24 @@ def read_wanted(parameters: Mapping[str, str], watched: tuple[str, ...]) -> Want
         name: given[name] for name in ("power_state", "subscription", "name") if name in given
     }
     return Wanted(fleet, flagged, int(text), filters)
+
+
+BORNE_OUT: Mapping[Asking, Callable[[Record, datetime], bool]] = {
+    Asking.DEALLOCATE: lambda record, _: record.deallocation is not None,
+    Asking.SNOOZE: lambda record, now: bool(
+        record.flag and record.flag.snoozed_until and now < record.flag.snoozed_until
+    ),
+    Asking.EXEMPT: lambda record, now: bool(record.exemption and record.exemption.holds(now)),
+    Asking.LOOK: lambda _record, _now: True,
+}
+"""Whether a record is as it would be if a form had just asked for this. A look leaves nothing behind."""
+
+
+def done(view: Overview) -> str | None:
+    """What a form has just asked for, after the VM's name; None: nothing, or the record does not bear it out."""
+    asking, record = next((each for each in Asking if each == view.done), None), view.done_of
+    told = asking and record and BORNE_OUT[asking](record, view.now)
+    return DONE_THERE[asking] if asking and told else None
 
 
 class Headline(Struct, frozen=True):
@@ -124,7 +144,8 @@ def headlines(summary: Summary) -> list[Headline]:
         Headline(
             "Avoided by deallocating",
             f"{atleast}{round_text(money.avoided.total)}",
-            f"{money.deallocated:,} deallocated by Stopgap now{_unpriced(money.avoided.total, 'hour')}",
+            f"{round_text(money.avoided.this_month)} this month; {money.deallocated:,} deallocated by Stopgap now"
+            f"{_unpriced(money.avoided.total, 'hour')}",
             "well" if money.avoided.total.amount.lower else "",
         ),
     ]
@@ -171,8 +192,13 @@ class FlaggedRow(Struct, frozen=True):
     lasting: str
     cause: str
     badges: Sequence[tuple[str, str]]
+    """Its marks, but for those that most have in this list: Stopped, and flagged as left so."""
+    stopped: bool
+    """Whether it is Stopped: only then its cost is counted."""
     monthly: str | None
     so_far: str | None
+    under_way: Deallocation | None
+    """Its deallocation, if that is under way: then no other can be asked for."""
     due: str
     next: str
     """What happens next."""
@@ -182,8 +208,14 @@ class FlaggedRow(Struct, frozen=True):
     """Why each cannot be asked for; None: it can."""
 
 
+def flagged_pages(view: Overview) -> tuple[int, int]:
+    """The page of flagged VMs that is shown, and how many there are: at least one."""
+    last = max(-(-len(view.flagged.records) // FLAGGED_SHOWN), 1)
+    return min(view.wanted.page, last), last
+
+
 def flagged_rows(view: Overview) -> list[FlaggedRow]:
-    """The flagged VMs of the page that is asked for, the dearest of all first; those of no known price last."""
+    """The flagged VMs of the page that is shown, the dearest of all first; those of no known price last."""
 
     def price(record: Record) -> float:
         cost = view.costs.get(record.vm)
@@ -191,7 +223,7 @@ def flagged_rows(view: Overview) -> list[FlaggedRow]:
         return max((bound for bound in bounds if bound is not None), default=-1.0)
 
     ordered = sorted(view.flagged.records, key=lambda record: (-price(record), record.since, str(record.vm)))
-    first = (view.wanted.page - 1) * FLAGGED_SHOWN
+    first = (flagged_pages(view)[0] - 1) * FLAGGED_SHOWN
     return [
         _flagged_row(view, record, f"f{number}")
         for number, record in enumerate(ordered[first : first + FLAGGED_SHOWN], first + 1)
@@ -200,6 +232,10 @@ def flagged_rows(view: Overview) -> list[FlaggedRow]:
 
 def _flagged_row(view: Overview, record: Record, name: str) -> FlaggedRow:
     cost = dict(rows.costs_of(view.costs.get(record.vm)))
+    usual = (record.power_state, record.flag and record.flag.kind) == (
+        PowerState.STOPPED,
+        FlagKind.LEFT_STOPPED,
+    )
     ahead = next(iter(prospects(record)), None)
     back = {api.KEY: view.key, "back": links.BACK}
     refused = refusals(record, view.policy, view.now)
@@ -212,9 +248,11 @@ def _flagged_row(view: Overview, record: Record, name: str) -> FlaggedRow:
         since=record.since,
         lasting=rows.lasting(view.now - record.since),
         cause=by_whom(record.cause),
-        badges=rows.badges(record)[2:],
+        badges=rows.badges(record)[2 if usual else 0 :],
+        stopped=record.power_state is PowerState.STOPPED,
         monthly=cost.get("monthly"),
         so_far=cost.get("so_far"),
+        under_way=record.under_way,
         due=rows.due(ahead.at, view.now) if ahead else "",
         next=ahead.text if ahead else "Nothing by itself.",
         actions={
@@ -230,6 +268,9 @@ class FleetRow(Struct, frozen=True):
     vm: VmId
     path: str
     badges: Sequence[tuple[str, str]]
+    stopped: bool
+    observed: bool
+    """Whether it is "at least" since."""
     since: datetime
     place: str
     monthly: str | None
@@ -242,6 +283,8 @@ def fleet_rows(view: Overview) -> list[FleetRow]:
             record.vm,
             links.with_query(links.page_path(record.vm), {api.KEY: view.key}),
             rows.badges(record),
+            record.power_state is PowerState.STOPPED,
+            record.since_source is Source.OBSERVED,
             record.since,
             _place(record),
             dict(rows.costs_of(view.costs.get(record.vm))).get("monthly"),

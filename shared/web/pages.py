@@ -22,7 +22,7 @@ from shared.web import api, chart, links, overview, rows
 from shared.web.access import OPERATOR
 from shared.web.asked import LONGEST_REASON, Asking
 from shared.web.bar import bar
-from shared.web.captions import DONE, DONE_THERE, HEADINGS, LEGEND, PATTERNS, TONES
+from shared.web.captions import DONE, HEADINGS, LEGEND, PATTERNS, TONES
 from shared.web.offers import refusals
 from shared.web.overview import Overview
 from shared.web.plain import UNFIT
@@ -84,8 +84,7 @@ class Pages:
         summary, wanted, key = view.summary, view.wanted, {api.KEY: view.key}
         money, shown_chart = summary.money, chart.chart(summary.money)
         here = {**key, **wanted.given}
-        count = min(len(view.flagged.records), overview.FLAGGED)
-        pages = range(1, -(-count // overview.FLAGGED_SHOWN) + 1)
+        count, (page, last) = len(view.flagged.records), overview.flagged_pages(view)
         return self._environment.get_template("dashboard.html").render(
             title="VMs left Stopped – Stopgap",
             home=links.with_query(links.DASHBOARD, key),
@@ -94,15 +93,15 @@ class Pages:
             action=links.DASHBOARD,
             key=view.key,
             at=summary.at,
-            done=DONE_THERE.get(view.done or "") if view.done_of else None,
-            done_of=view.done_of,
+            done=overview.done(view),
+            done_of=view.done_of and view.done_of.vm,
             remarks=view.remarks,
             headlines=overview.headlines(summary),
             flagged=overview.flagged_rows(view),
             flagged_count=f"{count:,}" if count else None,
             flagged_pages=[
-                (number, None if number == wanted.page else _page_path(here, flagged_page=str(number)))
-                for number in pages
+                (number, None if number == page else _page_path(here, flagged_page=str(number)))
+                for number in range(1, last + 1)
             ],
             flagged_more=view.flagged.next is not None,
             flagged_most=overview.FLAGGED,
@@ -179,12 +178,12 @@ class Pages:
             here=links.with_query(links.page_path(vm), key),
         )
 
-    def problem(self, problem: Problem, back: str | None, key: str | None = None) -> str:
+    def problem(self, problem: Problem, back: tuple[str, str] | None, key: str | None = None) -> str:
         """The page that says what went wrong.
 
         Args:
             problem: What did.
-            back: The page that a form was sent from, if one was.
+            back: The page that a form was sent from and what it is called, if one was.
             key: The function key that was presented in the address.
         """
         return self._environment.get_template("problem.html").render(

@@ -78,6 +78,13 @@ async def test_filter_by_state_and_search_by_name(page: Watched) -> None:
     await expect(page.page.get_by_text("No VM is like that.")).to_be_visible()
     await page.page.click("text=Show all")
     await expect(fleet).to_have_count(25)
+    show = page.page.locator("form.filter button")
+    for _ in range(2):
+        # The same search again leads to the same address.
+        await show.click()
+        await expect(page.page).to_have_url(re.compile("#fleet$"))
+    await expect(show).to_have_text("Show")
+    await expect(show).to_be_enabled()
     await page.page.locator("ul.states a", has_text="Running").click()
     await expect(page.page.locator('ul.states a[aria-current="true"]')).to_contain_text("Running")
 

@@ -82,6 +82,9 @@ async def test_who_has_not_the_role_may_look_and_not_change(apps: Callable[[bool
             text = await answer.text()
     assert "<form" not in text
     assert "needs the app role" in text
+    async with app.http.get("/api/dashboard", headers=READER) as answer:
+        assert answer.status == 200
+        assert 'method="post"' not in await answer.text()
 
 
 @pytest.mark.parametrize(
@@ -91,7 +94,13 @@ async def test_who_is_not_signed_in_gets_nowhere(
     apps: Callable[[bool], App], vm: str, headers: dict[str, str]
 ) -> None:
     app = apps(False)
-    for address in ("/api/health", "/api/vms", path(vm), path(vm).replace("/vms/", "/dashboard/")):
+    for address in (
+        "/api/health",
+        "/api/vms",
+        "/api/dashboard",
+        path(vm),
+        path(vm).replace("/vms/", "/dashboard/"),
+    ):
         async with app.http.get(address, headers=headers) as answer:
             assert (answer.status, answer.headers["WWW-Authenticate"]) == (401, "Bearer")
             assert "sign in" in await answer.text()

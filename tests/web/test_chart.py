@@ -56,6 +56,14 @@ def test_bars_are_as_high_as_the_axis_says() -> None:
     assert found.bars[1].title == "2026-11-21: 10.0 hours Stopped, USD 80.00 wasted"
 
 
+def test_a_day_of_which_only_the_most_is_known_is_no_day_without_a_price() -> None:
+    most = Sum(Amount("USD", None, 8.0))
+    found = made(chart(money(Day(TODAY, most, Sum(Amount("USD", 0.0, 0.0)), 2.0))))
+    assert found.unit == "USD"
+    assert (found.bars[0].sure, found.bars[0].perhaps > 0) == (0, True)
+    assert found.bars[0].title == "2026-11-21: 2.0 hours Stopped, at most USD 8.00 wasted"
+
+
 def test_small_amounts_have_an_axis_with_cents() -> None:
     assert [tick.label for tick in made(chart(of((1, 0.03, 0.03, 0)))).ticks] == [
         "0.00",

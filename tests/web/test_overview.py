@@ -12,6 +12,7 @@ from shared.domain.exemptions import Exemption
 from shared.domain.ids import VmId
 from shared.domain.malformed import Malformed
 from shared.domain.money import Amount, Cost, Sum
+from shared.domain.news import Ask
 from shared.domain.observations import Model
 from shared.domain.policy import Policy
 from shared.domain.records import Flag, FlagKind, Record, Settled
@@ -19,18 +20,22 @@ from shared.domain.signals import Source
 from shared.domain.states import PowerState
 from shared.ports import Page, Query, Tally
 from shared.summaries import Summary
-from shared.web import links
+from shared.web import captions, links
+from shared.web import overview as overview_of
+from shared.web.asked import Asking
 from shared.web.overview import FLAGGED_SHOWN, Overview, read_wanted
 from shared.web.pages import Pages
 from shared.web.plain import UNFIT
 from tests import strategies
 from tests.contracts.fleet import NOON, new_vm, record
+from tests.domain.life import Life, event, look, minutes
 from tests.stories.books import nothing
 from tests.web.html import Html
 
 SUBSCRIPTION, OTHER = (f"00000000-0000-4000-8000-00000000000{number}" for number in (1, 2))
 HOUR = timedelta(hours=1)
 PAGES = Pages()
+ALLOWED = Policy(allow_deallocate=True)
 STATES = {PowerState.RUNNING: 36, PowerState.STOPPED: 12, PowerState.DEALLOCATED: 2, PowerState.DELETED: 9}
 
 
@@ -45,6 +50,24 @@ def flagged(name: str = "web-1", ago: float = 3, **more: object) -> Record:
 
 def costing(hourly: float | None, upper: float | None = None) -> Cost:
     return Cost(Amount("USD", hourly, upper or hourly), Amount("USD", 1.0, 1.0))
+
+
+def asked_to_deallocate() -> Record:
+    """A VM that is flagged, and that Ada asked to have deallocated a minute ago."""
+    life = Life(ALLOWED)
+    life.see(look("running", minutes(-60)))
+    life.see(look("stopped", minutes(-50)), event("stopped", minutes(-51)))
+    life.see(look("stopped", minutes(-20)))
+    life.hear(Ask("ada"), minutes(-1))
+    return life.now
+
+
+def failed_to_provision() -> Record:
+    """A VM that is flagged and runs."""
+    life = Life(ALLOWED)
+    for at in (-60, -30):
+        life.see(look("running", minutes(at), provisioning="failed", detail="OSProvisioningTimedOut"))
+    return life.now
 
 
 def money(**more: object) -> Money:
@@ -66,7 +89,7 @@ def overview(*records: Record, **more: object) -> Overview:
         remarks=(),
         schedule="0 */15 * * * *",
         subscriptions=(SUBSCRIPTION,),
-        policy=Policy(allow_deallocate=True),
+        policy=ALLOWED,
         now=NOON,
         may_change=True,
     )
@@ -130,7 +153,10 @@ class TestFigures:
         )
         assert "Wasted this month USD 12.50–20.25" in words
         assert "USD 1,234–2,000 since Stopgap watches; without 30 hours of no known price" in words
-        assert "3 deallocated by Stopgap now" in words
+        assert (
+            "Avoided by deallocating USD 1,234–2,000 USD 12.50–20.25 this month; 3 deallocated by Stopgap now"
+            in words
+        )
         assert "before reservations, savings plans and agreements" in words
 
     def test_what_is_not_known_is_never_zero(self) -> None:
@@ -164,6 +190,15 @@ class TestFigures:
         )
         assert "Counted by" not in page().words
 
+    def test_of_a_stopped_vm_what_is_not_known_is_said(self) -> None:
+        at = NOON - HOUR
+        settled = Settled(PowerState.STOPPED, None, at, Source.OBSERVED, at, None)
+        fleet = (flagged("a", settled=settled), record(new_vm("b"), PowerState.RUNNING))
+        words = page(fleet=Page(fleet, None)).words.partition("All VMs")[2]
+        assert "at least since 2026-11-21 11:00:00 UTC" in words
+        assert "A monthunknown" in words
+        assert words.count("unknown") == 2, "the other is a power state to filter by"
+
     def test_the_days_are_a_chart_and_a_table(self) -> None:
         seen = page()
         (chart,) = (each for each in seen.all("svg") if each.get("role") == "img")
@@ -196,7 +231,7 @@ class TestFlagged:
         assert "cause unknown" in words
         assert "Nothing by itself." in words
         unpriced = page(one).words
-        assert "unknown unknown so far" in unpriced
+        assert "A month unknown Next" in unpriced
 
     def test_what_can_be_asked_for_leads_back_here(self) -> None:
         one = flagged()
@@ -238,6 +273,28 @@ class TestFlagged:
             f"/api/dashboard?name=web&flagged_page={number}" for number in (1, 2)
         ]
 
+    def test_after_the_last_page_comes_none(self) -> None:
+        records = [flagged(f"web-{number:02}") for number in range(FLAGGED_SHOWN + 1)]
+        seen = page(*records, wanted=read_wanted({"flagged_page": "40"}, (SUBSCRIPTION,)))
+        assert f"Flagged {FLAGGED_SHOWN + 1}" in seen.words
+        assert "None is flagged" not in seen.words
+        assert [span for span in seen.all("span") if span.get("aria-current") == "page"]
+        assert len([each for each in seen.all("div") if "popover" in each]) == 3
+
+    def test_a_deallocation_under_way_is_not_offered_again(self) -> None:
+        one = asked_to_deallocate()
+        seen = page(one, flagged(), key="k")
+        assert [form for form in seen.forms if form == "deallocate"] == ["deallocate"]
+        assert "Asked for by ada at 2026-11-21 11:59:00 UTC: it is under way." in seen.words
+        assert "A deallocation is under way. Reload to see what came of it." in seen.words
+        assert "under way" not in page(flagged()).words
+
+    def test_a_vm_that_runs_is_not_among_the_stopped_unmarked(self) -> None:
+        one = failed_to_provision()
+        words = page(one, fleet=Page((), None)).words
+        assert "Running, billed Flagged: OS provisioning failed" in words
+        assert "A month – counted only while Stopped" in words
+
     def test_more_than_are_read(self) -> None:
         seen = page(flagged(), flagged=Page((flagged(),), "more"))
         assert "The dearest of the first 1000: there are more." in seen.words
@@ -257,7 +314,7 @@ class TestEmpty:
 
     def test_none_is_flagged_yet(self) -> None:
         assert (
-            "None is flagged. 12 VMs are Stopped now: one that still is after 15m is flagged here."
+            "None is flagged. 12 VMs are Stopped now: one that still is after 15m is flagged here, unless it is exempt."
             in page().words
         )
 
@@ -275,12 +332,26 @@ class TestEmpty:
 
 class TestDone:
     def test_what_was_asked_for_of_which_vm(self) -> None:
-        words = page(done="snooze", done_of=new_vm("web-7")).words
+        flag = Flag(FlagKind.LEFT_STOPPED, NOON, NOON, snoozed_until=NOON + HOUR)
+        words = page(done="snooze", done_of=flagged("web-7", flag=flag)).words
         assert "web-7: it is snoozed, and stays flagged." in words
+        words = page(done="exempt", done_of=flagged("web-7", exemption=Exemption(None, "warm", "ada"))).words
+        assert "web-7: it is exempt, and not flagged any more." in words
+        assert (
+            "web-1: the deallocation is asked for."
+            in page(done="deallocate", done_of=asked_to_deallocate()).words
+        )
+
+    @pytest.mark.parametrize("done", ["deallocate", "snooze", "exempt"])
+    def test_what_is_not_so_is_not_said(self, done: str) -> None:
+        assert 'role="status"' not in PAGES.overview(overview(done=done, done_of=flagged("web-7")))
 
     @pytest.mark.parametrize("done", [None, "", "<script>alert(1)</script>", "pay me"])
     def test_other_words_say_nothing(self, done: str | None) -> None:
-        assert "web-7" not in page(done=done, done_of=new_vm("web-7")).words
+        assert "web-7" not in page(done=done, done_of=flagged("web-7")).words
+
+    def test_every_request_has_its_words(self) -> None:
+        assert set(captions.DONE_THERE) == set(overview_of.BORNE_OUT) == set(Asking)
 
     def test_it_says_nothing_of_no_vm(self) -> None:
         assert 'role="status"' not in PAGES.overview(overview(done="snooze"))

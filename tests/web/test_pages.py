@@ -272,7 +272,9 @@ def test_every_word_has_its_caption() -> None:
 
 
 def test_the_page_of_a_problem_says_why_and_leads_back() -> None:
-    seen = Html(PAGES.problem(problem_of(NotDone(Refusal("exempt", "it is <b>exempt</b>"))), "/back?a=1&b=2"))
+    seen = Html(
+        PAGES.problem(problem_of(NotDone(Refusal("exempt", "it is <b>exempt</b>"))), ("/back?a=1&b=2", "VM"))
+    )
     assert "409 Conflict Not done it is <b>exempt</b> Rule: exempt" in seen.words
     assert [link["href"] for link in seen.all("a")] == ["#main", "/api/dashboard", "/back?a=1&b=2"]
     assert len(Html(PAGES.problem(problem_of(NoSuchVm("x")), None)).all("a")) == 2
