@@ -204,9 +204,13 @@ def _sight(
         seen.append(sighted)
 
 
+WRITTEN = 2
+"""Raised by one when records have to be written anew, once, by the next sweep: since 2, Stopped ones are in lists."""
+
+
 def fingerprint(reading: Reading, model: Model, tags: Mapping[str, str]) -> str:
     """Of all that a look says of a VM: the same for two looks that say the same."""
-    said = msgspec.json.encode((reading, model, sorted(our_tags(tags).items())))
+    said = msgspec.json.encode((WRITTEN, reading, model, sorted(our_tags(tags).items())))
     return blake2b(said, digest_size=12).hexdigest()
 
 

@@ -6,6 +6,7 @@ from itertools import pairwise
 
 import pytest
 
+from shared import layout
 from shared.adapters import tables
 from shared.adapters.tables import TableLedger
 from shared.domain.ids import VmId
@@ -258,3 +259,15 @@ async def test_stopped_vms_are_listed_at_a_cost_that_follows_their_number(
     assert await listed(ledger, Query((subscription,), power_state=STOPPED)) == [vms[1400]]
     assert transport.requests == ["GET"]
     assert all(one < other for one, other in pairwise(vms))
+
+
+async def test_a_sweep_puts_what_an_older_version_wrote_into_the_lists(table_ledger: TableLedger) -> None:
+    vm = new_vm()
+    stored = await table_ledger.save(Change(record(vm, STOPPED)), None)
+    await table_ledger._table.delete_entity(vm.subscription, layout.key_of("stopped", vm))
+    assert (await table_ledger.standing(vm.subscription, MOST)).stopped == ()
+    # As a sweep does with a row whose fingerprint is not its record's.
+    stored = await table_ledger.save(Change(stored.record), stored)
+    assert (await table_ledger.standing(vm.subscription, MOST)).stopped == (stored.record,)
+    await table_ledger.save(Change(record(vm)), stored)
+    assert (await table_ledger.latest(vm) or stored).record.power_state is RUNNING

@@ -4,9 +4,11 @@ from collections.abc import Mapping
 from copy import replace
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from hashlib import blake2b
 from itertools import batched
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -19,6 +21,7 @@ from shared.domain.malformed import Malformed
 from shared.domain.observations import Model, Observation, read_vm
 from shared.domain.policy import Policy, our_tags
 from shared.domain.states import PowerState, Reading
+from tests.contracts.fleet import new_vm, record
 from tests.domain.life import NOON, VM, minutes
 from tests.domain.test_decision_properties import TAGS, policies, readings
 from tests.domain.test_states import json_values
@@ -346,3 +349,9 @@ def test_a_page_that_comes_later_is_younger() -> None:
     )
     asked: list[datetime] = [seen.observed_at for seen in found.seen]
     assert asked == [minutes(0), minutes(0), minutes(1), minutes(1)]
+
+
+def test_what_an_older_version_wrote_is_written_anew_by_the_next_sweep() -> None:
+    made = record(new_vm())
+    before = blake2b(msgspec.json.encode((made.reading, made.model, [])), digest_size=12).hexdigest()
+    assert fingerprint_of(made) != before
