@@ -18,7 +18,16 @@ from tests.eventually import eventually, logged
 @pytest.fixture(scope="module")
 async def queue(azurite: Azurite, host: HostProcess) -> AsyncIterator[QueueClient]:  # noqa: ARG001 - it makes the queue
     async with QueueClient.from_connection_string(azurite.connection_string, "sample") as client:
+        await eventually(lambda: exists(client))
         yield client
+
+
+async def exists(queue: QueueClient) -> bool:
+    """Whether the host has made it: it listens before."""
+    with suppress(ResourceNotFoundError):
+        await queue.get_queue_properties()
+        return True
+    return False
 
 
 @pytest.fixture(scope="module")
