@@ -22,7 +22,8 @@ OPTIONS: Mapping[str, VmOptions] = {
     "shop-2": {"size": "Standard_D2s_v5", "location": "westeurope", "os_type": "Windows"},
     "bank-1": {"size": "Standard_D4s_v5", "location": "westeurope"},
     "spot-1": {"size": "Standard_D4s_v5", "location": "westeurope", "priority": "Spot"},
-    "closed-1": {"size": "Standard_E8s_v5", "location": "northeurope"},
+    # So dear that a cent is soon avoided.
+    "closed-1": {"size": "Standard_NC16as_T4_v3", "location": "eastus"},
     "own-1": {
         "size": "Standard_D2s_v5",
         "location": "westeurope",

@@ -27,7 +27,7 @@ class Scanned(NamedTuple):
 
 @pytest.fixture
 async def azure() -> AsyncIterator[SimulatedAzure]:
-    async with SimulatedAzure(subscriptions=(ONE, OTHER), page_size=3) as cloud:
+    async with SimulatedAzure(operation_seconds=0.2, subscriptions=(ONE, OTHER), page_size=3) as cloud:
         yield cloud
 
 
