@@ -23,6 +23,8 @@ class Subscriptions:
         self._ids = ids
         self.states: dict[str, str] = {}
         """The state of those that are not Enabled: `Warned`, `PastDue`, `Disabled` or `Deleted`."""
+        self.names: dict[str, str] = {}
+        """The display name of those that were given one."""
 
     def routes(self) -> tuple[Route, ...]:
         """Where the caller asks for them."""
@@ -39,7 +41,7 @@ class Subscriptions:
             "managedByTenants": [],
             "subscriptionId": subscription,
             "tenantId": _TENANT,
-            "displayName": f"Subscription {number}",
+            "displayName": self.names.get(subscription, f"Subscription {number}"),
             "state": self.states.get(subscription, "Enabled"),
             "subscriptionPolicies": {
                 "locationPlacementId": "Public_2014-09-01",

@@ -2,6 +2,7 @@
 
 import argparse
 import asyncio
+import io
 import os
 import sys
 from collections.abc import Callable, Mapping
@@ -36,11 +37,6 @@ PRICE_TRIES = 10
 """How often prices are asked for, of two seconds each: a large fleet has many sizes."""
 
 TOKEN_SECONDS = 30.0
-
-_FORMATS: Mapping[str, Callable[[Scanned], str]] = {
-    "json": report.for_programs,
-    "csv": report.for_spreadsheets,
-}
 
 
 class CannotLook(Exception):
@@ -78,23 +74,55 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Scan. The exit code: 0, 1, 2 (see `--help`), or 130 after Ctrl-C."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # not every terminal has every letter
     errors = Console(stderr=True)
     try:
         scanned = asyncio.run(_scan(args, errors))
+        if args.kind and (missing := report.not_looked_at(scanned)):
+            _say(errors, missing)
+        _write(_FORMATS[args.kind], scanned)
     except CannotLook as fault:
-        errors.print(str(fault), markup=False, highlight=False, soft_wrap=True)
+        _say(errors, str(fault))
         return 2
     except KeyboardInterrupt:
         errors.print("\nended")
         return 130
-    if args.kind:
-        print(_FORMATS[args.kind](scanned), end="" if args.kind == "csv" else "\n")
-    else:
-        console = Console(width=None if sys.stdout.isatty() else 160, highlight=False)
+    return scanned.exit_code
+
+
+def _for_people(scanned: Scanned) -> str:
+    console = Console(width=None if sys.stdout.isatty() else 160, highlight=False)
+    with console.capture() as printed:
         for part in report.for_people(scanned, console.width):
             # Only the table is fitted to the terminal: ids and faults are to be copied whole.
             console.print(part, soft_wrap=isinstance(part, Text))
-    return scanned.exit_code
+    return printed.get()
+
+
+_FORMATS: Mapping[str | None, Callable[[Scanned], str]] = {
+    None: _for_people,
+    "json": lambda scanned: f"{report.for_programs(scanned)}\n",
+    "csv": report.for_spreadsheets,
+}
+
+
+def _write(form: Callable[[Scanned], str], scanned: Scanned) -> None:
+    """Print it, or what is wanted of it: `head` wants no more than a few lines. `CannotLook`: it was not taken."""
+    try:
+        sys.stdout.write(form(scanned))
+        sys.stdout.flush()
+    except OSError as error:
+        # What is still to be written at the exit would fail in the same way, and not as quietly.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        if not isinstance(error, BrokenPipeError):
+            raise CannotLook(f"what was found could not be written: {error.strerror}") from error
+
+
+def _say(console: Console, text: str) -> None:
+    """Print to people, beside the result. Some of the text was written by others."""
+    console.print(Text("\n".join(map(report.fit, text.split("\n")))), soft_wrap=True)
 
 
 async def _scan(args: argparse.Namespace, errors: Console) -> Scanned:
@@ -184,7 +212,7 @@ class _Bars:
 
     def __init__(self, console: Console) -> None:
         self._progress = Progress(
-            TextColumn("{task.description}"),
+            TextColumn("{task.description}", markup=False),
             BarColumn(bar_width=24),
             TextColumn("{task.fields[seen]} VMs, {task.fields[stopped]} Stopped: {task.fields[doing]}"),
             console=console,
@@ -202,12 +230,12 @@ class _Bars:
         }
         task = self._tasks.get(looked.subscription)
         if task is None:
-            name = looked.name.replace("[", "(")
-            task = self._tasks[looked.subscription] = self._progress.add_task(name, total=None, **fields)
+            task = self._progress.add_task(report.fit(looked.name), total=None, **fields)
+            self._tasks[looked.subscription] = task
         over = doing not in {"reading their states", "reading VMs"} and not doing.startswith("throttled")
         self._progress.update(task, total=1 if over else None, completed=1 if over else 0, **fields)
         if doing.startswith("throttled"):
-            self._progress.console.print(f"{looked.name}: {doing}", markup=False, highlight=False)
+            _say(self._progress.console, f"{looked.name}: {doing}")
 
     def __enter__(self) -> Self:
         self._progress.start()

@@ -33,6 +33,14 @@ WAITS = 3
 
 LONGEST_WAIT = timedelta(minutes=2)
 
+_NOT_HERE = "is its id right, and are you signed in to its tenant (az login --tenant)?"
+_MENDS = {
+    None: "it takes the role Reader of the subscription",
+    "SubscriptionNotFound": _NOT_HERE,
+    "InvalidAuthenticationTokenTenant": _NOT_HERE,
+}
+"""By Azure's code; `ComputeVms` gives none where a permission is wanting."""
+
 type Told = Callable[[Looked, str], None]
 """Hears how far a subscription has got: what was seen so far, and what is being done."""
 
@@ -80,10 +88,13 @@ async def _look(vms: ComputeVms, looked: Looked, policy: Policy, clock: Clock, t
                 await asyncio.sleep(wait.total_seconds())
                 continue
             looked.readable = False
-            looked.faults.append(f"throttled by Azure, again and again: try later ({fault})")
+            when = (
+                "again and again: try later" if wait <= LONGEST_WAIT else f"try in {wait.total_seconds():g} s"
+            )
+            looked.faults.append(f"throttled by Azure, {when} ({fault})")
         except Refused as fault:
             looked.readable = False
-            looked.faults.append(f"{fault}; it takes the role Reader of the subscription")
+            looked.faults.append("; ".join(filter(None, [str(fault), _MENDS.get(fault.code)])))
         except (NotNow, Malformed) as fault:
             looked.readable = False
             looked.faults.append(str(fault))

@@ -1,6 +1,7 @@
 """What a scan came to, for people, programs and spreadsheets."""
 
 import json
+import shlex
 from typing import TYPE_CHECKING
 
 from rich import box
@@ -8,6 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from local.scan.scanned import Scanned
+from shared.domain.ids import VmId
 from shared.domain.money import Sum, sum_view
 from shared.domain.records import Record
 from shared.domain.views import time_view, vm_view
@@ -16,7 +18,7 @@ from shared.web.coverage import BASIS
 from shared.web.plain import UNFIT
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
 
 WIDE = 130
@@ -47,24 +49,22 @@ def for_people(scanned: Scanned, width: int) -> list[Table | Text]:
             some = _count(len(exempt), "of them is", "of them are")
             lines.append(f"{some} exempt by a tag: {_amount(scanned.monthly(exempt))}.")
     if scanned.failed:
-        names = ", ".join(_fit(str(record.vm)) for record in scanned.failed[:10])
+        names = ", ".join(fit(str(record.vm)) for record in scanned.failed[:10])
         lines.append(f"{len(scanned.failed)} running with their OS provisioning failed, and billed: {names}")
     parts.append(Text("\n".join(["", *lines])))
-    faults = [(each.name, fault) for each in scanned.looked for fault in each.faults]
-    if faults or scanned.left_out:
-        told = [f"{_fit(name)}: {_fit(fault)}" for name, fault in faults]
-        told += [f"{subscription}: left out, {_fit(why)}" for subscription, why in scanned.left_out.items()]
-        parts.append(Text("\n".join(["", "Not looked at:", *(f"  {each}" for each in told)]), style="yellow"))
+    missing = not_looked_at(scanned)
+    if missing:
+        parts.append(Text(f"\n{missing}", style="yellow"))
     if stopped:
-        first = next((record for record in stopped if not record.exemption), stopped[0])
-        parts.append(
-            Text(
-                "\nA scan sees what is so now, not since when. To end the charges of one (what is on its temporary "
-                f"disk is lost):\n  az vm deallocate --ids {_fit(str(first.vm))}\n"
-                "To be told within seconds, by whom and since when, and to have it done for you, deploy Stopgap."
-            )
-        )
+        parts.append(Text(_next(stopped)))
     return parts
+
+
+def not_looked_at(scanned: Scanned) -> str:
+    """What could not be looked at, a line each under a heading; empty when nothing was left out."""
+    told = [f"{fit(each.name)}: {fit(fault)}" for each in scanned.looked for fault in each.faults]
+    told += [f"{subscription}: left out, {fit(why)}" for subscription, why in scanned.left_out.items()]
+    return "\n  ".join(["Not looked at:", *told]) if told else ""
 
 
 def for_programs(scanned: Scanned) -> str:
@@ -91,8 +91,7 @@ def for_programs(scanned: Scanned) -> str:
             ],
             "left_out": dict(scanned.left_out),
         },
-        ensure_ascii=False,
-        indent=2,
+        indent=2,  # in ASCII alone: as UTF-8, names could steer the terminal it is printed to
     )
 
 
@@ -119,6 +118,31 @@ def for_spreadsheets(scanned: Scanned) -> str:
         "monthly_upper": lambda record: bound(record, "upper"),
     }
     return sheet.to_csv(columns, scanned.stopped)
+
+
+def _next(stopped: "Sequence[Record]") -> str:
+    """What to do about them. What an owner's tag exempts is not proposed."""
+    lines = ["", "A scan sees what is so now, not since when."]
+    first = next((record for record in stopped if not record.exemption), None)
+    if first:
+        lines[-1] += " To end the charges of one (what is on its temporary disk is lost):"
+        lines.append(f"  {_deallocation(first.vm)}")
+    lines.append(
+        "To be told within seconds, by whom and since when, and to have it done for you, deploy Stopgap."
+    )
+    return "\n".join(lines)
+
+
+def _deallocation(vm: VmId) -> str:
+    """The command for a shell: resource groups may have parentheses."""
+    if vm.instance is None:
+        return f"az vm deallocate --ids {shlex.quote(str(vm))}"
+    scale_set, instance_id = vm.instance
+    # Given an instance's id, `az vm` would take the scale set's name for a VM's.
+    return (
+        f"az vmss deallocate --subscription {vm.subscription} --resource-group {shlex.quote(vm.resource_group)} "
+        f"--name {shlex.quote(scale_set)} --instance-ids {shlex.quote(instance_id)}"
+    )
 
 
 def _table(scanned: Scanned, width: int) -> Table:
@@ -148,7 +172,7 @@ def _exempt(record: Record) -> str:
     if exemption is None:
         return ""
     until = f"until {exemption.until:%Y-%m-%d}: " if exemption.until else ""
-    reason = _fit(exemption.reason)
+    reason = fit(exemption.reason)
     return until + (reason if len(reason) <= 60 else f"{reason[:59]}…")
 
 
@@ -171,9 +195,9 @@ def _count(number: int, one: str, more: str) -> str:
 
 def _lines_fit(text: str) -> str:
     """The same for a text of several lines of ours."""
-    return "\n".join(map(_fit, text.split("\n")))
+    return "\n".join(map(fit, text.split("\n")))
 
 
-def _fit(text: str) -> str:
+def fit(text: str) -> str:
     """Without what would steer a terminal: some of it was written by others."""
     return UNFIT.sub("\N{REPLACEMENT CHARACTER}", text)

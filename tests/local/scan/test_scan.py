@@ -4,8 +4,11 @@ import asyncio
 import csv
 import io
 import json
+import os
+import pty
+import signal
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from typing import Any, NamedTuple
 
 import pytest
@@ -31,18 +34,28 @@ async def azure() -> AsyncIterator[SimulatedAzure]:
         yield cloud
 
 
-async def scan(azure: SimulatedAzure | None, *arguments: str, **env: str) -> Scanned:
+async def begin(
+    azure: SimulatedAzure | None,
+    *arguments: str,
+    env: Mapping[str, str] | None = None,
+    out: int = asyncio.subprocess.PIPE,
+    said: int = asyncio.subprocess.PIPE,
+) -> asyncio.subprocess.Process:
     settings = (
         {"STOPGAP_ARM_ENDPOINT": azure.url, "STOPGAP_PRICES_ENDPOINT": azure.prices_url} if azure else {}
     )
-    process = await asyncio.create_subprocess_exec(
+    return await asyncio.create_subprocess_exec(
         sys.executable,
         *("-m", "local", "scan", *arguments),
         cwd=ROOT,
-        env={**plain_environment(), **settings, **env},
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
+        env={**plain_environment(), **settings, **(env or {})},
+        stdout=out,
+        stderr=said,
     )
+
+
+async def scan(azure: SimulatedAzure | None, *arguments: str, **env: str) -> Scanned:
+    process = await begin(azure, *arguments, env=env)
     out, said = await process.communicate()
     return Scanned(process.returncode or 0, out.decode(), said.decode())
 
@@ -122,6 +135,99 @@ async def test_a_throttled_subscription_is_begun_anew(azure: SimulatedAzure) -> 
     found = await scan(azure)
     assert found.code == 1
     assert "1 VM is Stopped and still billed, of 1" in found.out
+    assert "Subscription 1: throttled by Azure: begins anew in 1 s" in found.said
+
+
+async def test_a_long_wait_is_not_waited_for(azure: SimulatedAzure) -> None:
+    refuse(azure, ONE, "429")  # names 1200 s
+    found = await scan(azure)
+    assert found.code == 2
+    assert "Subscription 1: throttled by Azure, try in 1200 s" in found.out
+    assert "begins anew" not in found.said
+
+
+async def test_ctrl_c_ends_it(azure: SimulatedAzure) -> None:
+    azure.arm.faults.in_store.append(
+        Fault(kind="429", times=sys.maxsize, retry_after=100, path=f"/subscriptions/{ONE}/.*")
+    )
+    process = await begin(azure)
+    assert process.stderr
+    assert b"begins anew in 100 s" in await process.stderr.readline()
+    process.send_signal(signal.SIGINT)
+    out, said = await process.communicate()
+    assert (process.returncode, out, said.split()) == (130, b"", [b"ended"])
+
+
+async def test_a_subscription_that_is_not_there_may_be_of_another_tenant(azure: SimulatedAzure) -> None:
+    found = await scan(azure, "--subscription", f"{ONE[:-1]}9")
+    assert found.code == 2
+    assert "SubscriptionNotFound" in found.out
+    assert "are you signed in to its tenant (az login --tenant)?" in found.out
+    assert "Reader" not in found.out
+
+
+@pytest.mark.parametrize("form", ["--json", "--csv"])
+async def test_what_could_not_be_read_is_said_beside_a_file_too(azure: SimulatedAzure, form: str) -> None:
+    azure.add_vm(ONE, "rg-shop", "web-1", state="stopped")
+    refuse(azure, OTHER)
+    found = await scan(azure, form)
+    assert found.code == 1
+    assert "Not looked at:\n  Subscription 2: ARM, GET /subscriptions/" in found.said
+    assert "Not looked at" not in found.out
+
+
+@pytest.mark.parametrize("form", [[], ["--json"], ["--csv"]])
+async def test_what_cannot_be_written_is_no_finding(azure: SimulatedAzure, form: list[str]) -> None:
+    azure.add_vm(ONE, "rg-shop", "web-1", state="stopped")
+    full = os.open("/dev/full", os.O_WRONLY)
+    process = await begin(azure, *form, out=full)
+    os.close(full)
+    _, said = await process.communicate()
+    assert (process.returncode, said.splitlines()) == (
+        2,
+        [b"what was found could not be written: No space left on device"],
+    )
+
+
+@pytest.mark.parametrize("form", [[], ["--json"], ["--csv"]])
+async def test_who_reads_no_further_gets_the_same_exit_code(azure: SimulatedAzure, form: list[str]) -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    process = await begin(azure, *form, out=writer)
+    os.close(writer)
+    _, said = await process.communicate()
+    assert (process.returncode, said) == (0, b"")
+
+
+async def test_bars_hold_names_that_would_steer_a_terminal(azure: SimulatedAzure) -> None:
+    azure.add_vm(ONE, "rg-shop", "web-1", state="stopped")
+    azure.listed.names[ONE] = f"[bold]{NASTY[:12]}\x1b]0;title\x07\x9b1m{NASTY[12:24]}"
+    azure.arm.faults.in_store.append(
+        Fault(kind="429", times=1, retry_after=1, path=f"/subscriptions/{ONE}/.*")
+    )
+    terminal, theirs = pty.openpty()
+    process = await begin(azure, said=theirs, env={"TERM": "xterm-256color", "COLUMNS": "200"})
+    os.close(theirs)
+    written = asyncio.create_task(asyncio.to_thread(_all_of, terminal))
+    await process.communicate()
+    said = (await written).decode()
+    os.close(terminal)
+    assert process.returncode == 1
+    assert "[bold]=1+1 <b>\N{REPLACEMENT CHARACTER}" in said
+    assert "throttled by Azure: begins anew" in said
+    assert "VMs, " in said
+    assert not [each for each in ("\x1b]0", "\x9b", "\u202e", "\x07") if each in said]
+
+
+def _all_of(terminal: int) -> bytes:
+    """What is written to a terminal until its other end is closed, which Linux tells as an error."""
+    written = b""
+    try:
+        while some := os.read(terminal, 65536):
+            written += some
+    except OSError:
+        pass
+    return written
 
 
 async def test_what_no_list_tells_is_looked_at_singly(azure: SimulatedAzure) -> None:
@@ -160,6 +266,7 @@ async def test_spreadsheets_get_text_and_terminals_nothing_that_steers_them(azur
     assert "\u202e" not in out
     told = json.loads((await scan(azure, "--json")).out)
     assert told["vms"][0]["exemption"]["reason"] == NASTY
+    assert (await scan(azure, "--json")).out.isascii()
 
 
 @pytest.mark.parametrize(

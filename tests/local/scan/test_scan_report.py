@@ -2,12 +2,15 @@
 
 import io
 
+import msgspec
 import pytest
 from rich.console import Console
 from rich.text import Text
 
 from local.scan import report
 from local.scan.scanned import Looked, Scanned
+from shared.domain.exemptions import Exemption
+from shared.domain.ids import VmId
 from shared.domain.money import Amount, Cost, Sum
 from shared.domain.observations import Model
 from shared.domain.records import Record
@@ -63,6 +66,28 @@ def test_the_dearest_come_first_and_those_of_no_known_price_last() -> None:
     of = scanned(0.1, None, 0.5)
     assert [each.vm.name for each in of.stopped] == ["web-2", "web-0", "web-1"]
     assert of.monthly(of.stopped) == Sum(Amount("USD", pytest.approx(438.0), pytest.approx(438.0)), 1)  # type: ignore[arg-type]  # compared
+
+
+def test_the_proposed_command_is_safe_in_a_shell_and_fit_for_the_kind_of_vm() -> None:
+    of = scanned(0.5)
+    (found,) = of.looked[0].found
+    ordinary = VmId(ONE, "rg(shop)", "web-1")
+    instance = VmId(ONE, "rg(shop)", "pool~3")
+    of.looked[0].found = [msgspec.structs.replace(found, vm=ordinary)]
+    assert f"az vm deallocate --ids '{ordinary}'" in printed(of, 160)
+    of.looked[0].found = [msgspec.structs.replace(found, vm=instance)]
+    command = (
+        f"az vmss deallocate --subscription {ONE} --resource-group 'rg(shop)' --name pool --instance-ids 3"
+    )
+    assert command in printed(of, 160)
+
+
+def test_what_is_exempt_is_not_proposed() -> None:
+    of = scanned(0.5)
+    (found,) = of.looked[0].found
+    of.looked[0].found = [msgspec.structs.replace(found, exemption=Exemption(None, "kept warm"))]
+    assert "kept warm" in printed(of, 160)
+    assert "deallocate" not in printed(of, 160)
 
 
 def test_sums() -> None:
