@@ -114,6 +114,8 @@ class Books(Struct, frozen=True):
     """The latest days, today among them."""
     total: Hours
     """Of all days."""
+    last: DaySpent | None
+    """The last day that was added up; None: none was."""
     whole: bool
 
 
@@ -209,12 +211,12 @@ class Accounts(Struct, eq=False):
 
     async def _close(self, subscription: str) -> int:
         """Add up the days of one subscription that are over and were not; how many."""
-        kept = await self.ledger.days(subscription, 1)
         today = self.now().date()
         books = await self._books(subscription, sys.maxsize)
-        total, days = kept[0].total if kept else Hours(), list[DaySpent]()
+        last, days = books.last, list[DaySpent]()
+        total = last.total if last else Hours()
         for day, hours in sorted(books.days.items()):
-            if day < today and not (kept and day <= kept[0].day):
+            if day < today and not (last and day <= last.day):
                 total += hours
                 days.append(DaySpent(day, hours, total))
         await self.ledger.keep_days(subscription, days)
@@ -233,7 +235,8 @@ class Accounts(Struct, eq=False):
         fresh = by_day(spells, first, now)
         total = sum(fresh.values(), kept[0].total if kept else Hours())
         days = {each.day: each.hours for each in kept} | dict(fresh)
-        return Books(standing, days, total, whole=standing.whole and past.whole)
+        last = kept[0] if kept else None
+        return Books(standing, days, total, last, whole=standing.whole and past.whole)
 
 
 class _Prices(Struct, frozen=True):

@@ -161,7 +161,7 @@ def _table(scanned: Scanned, width: int) -> Table:
             model.location or "region unknown",
             model.os_type or "OS unknown",
         ]
-        monthly = dict(rows.costs_of(scanned.costs.get(record.vm))).get("monthly") or "unknown"
+        monthly = rows.costs_of(scanned.costs.get(record.vm)).get("monthly") or "unknown"
         cells = [*whose, *what] if wide else ["\n".join(whose), f"{what[0]}\n{what[1]}, {what[2]}"]
         table.add_row(*(Text(each) for each in [*map(_lines_fit, cells), monthly, _exempt(record)]))
     return table
@@ -181,8 +181,7 @@ def _view(scanned: Scanned, record: Record) -> dict[str, object]:
 
 
 def _amount(added: Sum) -> str:
-    amount = added.amount
-    text = rows.amount({"currency": amount.currency, "lower": amount.lower, "upper": amount.upper}, 2)
+    text = rows.of_sum(added, 2)
     if text is None:
         return "an unknown amount a month"
     left = f" (and {added.unpriced:.0f} whose price is not known)" if added.unpriced else ""

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from shared.domain.ids import VmId
-from shared.domain.money import Amount, Cost, Sum
+from shared.domain.money import HOURS_A_MONTH, Cost, Sum, total
 from shared.domain.records import Record
 from shared.domain.states import PowerState
 
@@ -75,20 +75,9 @@ class Scanned:
 
     def monthly(self, records: Sequence[Record]) -> Sum:
         """What VMs cost for a month, all together."""
-        known = [
-            cost.monthly
-            for record in records
-            if (cost := self.costs.get(record.vm)) and None not in {cost.hourly.lower, cost.hourly.upper}
-        ]
-        unpriced = len(records) - len(known)
-        if unpriced and not known:
-            return Sum(Amount(self.currency), unpriced)
-        lower, upper = (
-            (sum(each) for each in zip(*((a.lower or 0, a.upper or 0) for a in known), strict=True))
-            if known
-            else (0.0, 0.0)
-        )
-        return Sum(Amount(self.currency, lower, upper), unpriced)
+        hourly = {vm: cost.hourly for vm, cost in self.costs.items()}
+        together = total(self.currency, hourly, dict.fromkeys((record.vm for record in records), 1.0))
+        return Sum(together.amount.times(HOURS_A_MONTH), together.unpriced)
 
     def _most(self, record: Record) -> float:
         cost = self.costs.get(record.vm)

@@ -204,7 +204,7 @@ def episode_cost(episode: Episode, hourly: Amount) -> Amount | None:
     return hourly.times(episode.hours) if episode.hours is not None else None
 
 
-def total(currency: str, hourly: Mapping[Tariff, Amount], quantities: Mapping[Tariff, float]) -> Sum:
+def total[Key](currency: str, hourly: Mapping[Key, Amount], quantities: Mapping[Key, float]) -> Sum:
     """What so many hours of each tariff cost together; or so many VMs, for an hour.
 
     A tariff of which only one bound is known is left out as well: bounds are of the same VMs.

@@ -141,6 +141,9 @@ DONE_THERE: Mapping[str, str] = {
 }
 """The same on the overview page, after the name of the VM."""
 
+COSTS: Mapping[str, str] = {"so_far": "so far", "hourly": "an hour", "monthly": "a month of 730 hours"}
+"""The parts of what a VM costs."""
+
 HEADINGS: Mapping[HTTPStatus, str] = {
     HTTPStatus.BAD_REQUEST: "That could not be read",
     HTTPStatus.UNAUTHORIZED: "Please sign in",

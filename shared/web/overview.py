@@ -153,9 +153,7 @@ def headlines(summary: Summary) -> list[Headline]:
 
 def sum_text(added: Sum, digits: int = 2) -> str:
     """`USD 1.23–4.56`, or that it is not known."""
-    amount = added.amount
-    view = {"currency": amount.currency, "lower": amount.lower, "upper": amount.upper}
-    return rows.amount(view, digits) or "unknown"
+    return rows.of_sum(added, digits) or "unknown"
 
 
 def round_text(added: Sum) -> str:
@@ -231,7 +229,7 @@ def flagged_rows(view: Overview) -> list[FlaggedRow]:
 
 
 def _flagged_row(view: Overview, record: Record, name: str) -> FlaggedRow:
-    cost = dict(rows.costs_of(view.costs.get(record.vm)))
+    cost = rows.costs_of(view.costs.get(record.vm))
     usual = (record.power_state, record.flag and record.flag.kind) == (
         PowerState.STOPPED,
         FlagKind.LEFT_STOPPED,
@@ -287,7 +285,7 @@ def fleet_rows(view: Overview) -> list[FleetRow]:
             record.since_source is Source.OBSERVED,
             record.since,
             _place(record),
-            dict(rows.costs_of(view.costs.get(record.vm))).get("monthly"),
+            rows.costs_of(view.costs.get(record.vm)).get("monthly"),
         )
         for record in view.fleet.records
     ]

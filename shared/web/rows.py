@@ -5,12 +5,12 @@ from datetime import datetime, timedelta
 
 from shared.domain import phrases
 from shared.domain.durations import words
-from shared.domain.money import Amount, Cost, cost_view
+from shared.domain.money import Amount, Cost, Sum, cost_view
 from shared.domain.policy import terms_for
 from shared.domain.reasons import by_whom
 from shared.domain.records import Episode, Record
 from shared.domain.views import episode_view
-from shared.web.captions import FLAGS, TONES, label
+from shared.web.captions import COSTS, FLAGS, TONES, label
 from shared.web.sight import Sight
 
 
@@ -99,26 +99,27 @@ def due(at: datetime | None, now: datetime) -> str:
     return f"in {lasting(at - now)}" if at > now else "due now"
 
 
-def costs_of(cost: Cost | None) -> list[tuple[str, str | None]]:
-    """What a VM costs, by the names in its view: `so_far`, `hourly` and `monthly`; empty: it is not known to."""
-    view = cost_view(cost)
-    if view is None:
-        return []
-    return [
-        (part, amount(dict(view[part]) | {"currency": view["currency"]}, digits))  # type: ignore[call-overload]
-        for part, digits in (("so_far", 2), ("hourly", 4), ("monthly", 2))
-    ]
-
-
 def costs(view: object) -> list[tuple[str, str | None]]:
     """What a VM costs so far, by the hour and by the month, of the `cost` of its view; empty: it has none."""
+    return [(COSTS[part], text) for part, text in _parts(view).items()]
+
+
+def costs_of(cost: Cost | None) -> Mapping[str, str | None]:
+    """The same of a cost, by the names in its view: `so_far`, `hourly` and `monthly`."""
+    return _parts(cost_view(cost))
+
+
+def _parts(view: object) -> Mapping[str, str | None]:
     if not isinstance(view, Mapping):
-        return []
-    parts = {"so_far": ("so far", 2), "hourly": ("an hour", 4), "monthly": ("a month of 730 hours", 2)}
-    return [
-        (name, amount(view[part] | {"currency": view["currency"]}, digits))
-        for part, (name, digits) in parts.items()
-    ]
+        return {}
+    digits = {"so_far": 2, "hourly": 4, "monthly": 2}
+    return {part: amount(view[part] | {"currency": view["currency"]}, digits[part]) for part in digits}
+
+
+def of_sum(added: Sum, digits: int) -> str | None:
+    """The amount of a sum, as `amount` has it."""
+    whole = added.amount
+    return amount({"currency": whole.currency, "lower": whole.lower, "upper": whole.upper}, digits)
 
 
 def amount(view: object, digits: int) -> str | None:
