@@ -1,0 +1,69 @@
+metadata description = 'Alerts on what Event Grid gives up of what Stopgap has subscribed to, and of nobody else\'s.'
+
+@description('Required. Name of the system topic.')
+param topicName string
+
+@description('Required. Tags of all resources.')
+param tags object
+
+@description('Required. ARM id of the action group that alerts go to.')
+param actionGroupId string
+
+@description('Required. Names of the event subscriptions.')
+param eventSubscriptionNames string[]
+
+var alerts = [
+  {
+    name: 'dead-letters'
+    metric: 'DeadLetteredCount'
+    description: 'Event Grid gave up on events and kept them.'
+  }
+  {
+    name: 'dropped-events'
+    metric: 'DroppedEventCount'
+    description: 'Event Grid gave up on events and could not keep them.'
+  }
+]
+
+resource topic 'Microsoft.EventGrid/systemTopics@2025-02-15' existing = {
+  name: topicName
+}
+
+resource rules 'Microsoft.Insights/metricAlerts@2018-03-01' = [
+  for alert in alerts: {
+    name: 'stopgap-${alert.name}-${uniqueString(topic.id, join(eventSubscriptionNames, ','))}'
+    location: 'global'
+    tags: tags
+    properties: {
+      description: '${alert.description} What to do: docs/operations.md, "${alert.name}".'
+      severity: 1
+      enabled: true
+      autoMitigate: true
+      scopes: [topic.id]
+      evaluationFrequency: 'PT5M'
+      windowSize: 'PT15M'
+      criteria: {
+        'odata.type': 'Microsoft.Azure.Monitor.SingleResourceMultipleMetricCriteria'
+        allOf: [
+          {
+            criterionType: 'StaticThresholdCriterion'
+            name: alert.name
+            metricNamespace: 'Microsoft.EventGrid/systemTopics'
+            metricName: alert.metric
+            dimensions: [
+              {
+                name: 'EventSubscriptionName'
+                operator: 'Include'
+                values: eventSubscriptionNames
+              }
+            ]
+            timeAggregation: 'Total'
+            operator: 'GreaterThan'
+            threshold: 0
+          }
+        ]
+      }
+      actions: [{ actionGroupId: actionGroupId }]
+    }
+  }
+]
