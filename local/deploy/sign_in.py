@@ -117,7 +117,9 @@ async def _let_in(graph: Graph, principal: str) -> None:
     service = await graph.get(principal)
     if not me or not service:
         return
-    assigned = await graph.get(f"/users/{me['id']}/appRoleAssignments?$filter=resourceId eq {service['id']}")
+    assigned = await graph.get(
+        f"/users/{me['id']}/appRoleAssignments?$filter=resourceId%20eq%20{service['id']}"
+    )
     if not (assigned or {}).get("value"):
         body = {"principalId": me["id"], "resourceId": service["id"], "appRoleId": _id("role", OPERATOR)}
         await graph.post(f"{principal}/appRoleAssignedTo", body)
