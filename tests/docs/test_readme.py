@@ -82,7 +82,7 @@ async def test_by_hand() -> None:
         assert (await run(health))["status"] == "ok"
         await eventually(told)
 
-        (line,) = commands("local doctor")
+        (line,) = commands("local doctor --app")
         process = await asyncio.create_subprocess_exec(
             *(*shlex.split(with_ports(line)), "--settings", "none", "--json"),
             env=plain_environment() | values,
