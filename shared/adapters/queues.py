@@ -20,6 +20,7 @@ from shared.storage import Account, StorageFault, ask, sdk_client
 
 if TYPE_CHECKING:
     from azure.core.credentials_async import AsyncTokenCredential
+    from azure.storage.queue import QueueMessage
     from azure.storage.queue.aio import QueueClient, QueueServiceClient
 
 LOOKS = "looks"
@@ -170,8 +171,7 @@ class StorageQueue[Message: (Look, Attempt, Sweep)]:
             if error_code(error) != "QueueNotFound":
                 raise
             return None
-        due = (due_at(_decoded(each.content), each.inserted_on) for each in messages if each.inserted_on)
-        return min(due, default=None)
+        return min((_due_at(each) for each in messages), default=None)
 
     async def _make(self) -> None:
         """Make the queue, unless it is there already: then Azure says 204, or 409 if somebody gave it metadata."""
@@ -180,6 +180,12 @@ class StorageQueue[Message: (Look, Attempt, Sweep)]:
         except StorageFault as fault:
             if fault.error_code != "QueueAlreadyExists":
                 raise
+
+
+def _due_at(message: "QueueMessage") -> datetime:
+    if message.inserted_on is None:
+        raise DecodeError("a message without the time that it was put, which is none of storage's")
+    return due_at(_decoded(message.content), message.inserted_on)
 
 
 def _decoded(content: str) -> bytes:

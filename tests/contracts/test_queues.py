@@ -233,6 +233,16 @@ class TestInStorage:
         (asked,) = service.requests
         assert asked.query == {"peekonly": "true", "numofmessages": "32"}
 
+    async def test_a_message_without_its_time_is_an_error(self, kind: Kind) -> None:
+        body = "<QueueMessagesList><QueueMessage><MessageId>1</MessageId></QueueMessage></QueueMessagesList>"
+        async with canned_service() as service:
+            service.answer(said(200, body, content_type="application/xml"))
+            account = f"AccountName=shop;AccountKey=c2VjcmV0;QueueEndpoint={service.url}/shop"
+            queue = kind.open(account, None, NOBODY)
+            with pytest.raises(PortError, match="without the time that it was put"):
+                await queue.oldest()
+            await queue.close()
+
     @pytest.mark.parametrize("given_up", [0, 1, 40])
     async def test_what_the_host_gave_up_on_is_counted(
         self, stored: StorageQueue[Any], poison: QueueClient, given_up: int
