@@ -55,7 +55,7 @@ performance: setup ## make the tables of docs/performance.md (REPORT=build/bench
 states: setup ## make docs/states.md from the tables of the documents and of the domain
 	@$(BIN)/python -m local states
 
-scale: setup ## make docs/scale.md from its inputs and their arithmetic
+scale: setup ## make docs/scale.md, and the costs in docs/operations.md, from inputs and their arithmetic
 	@$(BIN)/python -m local scale --write
 
 requirements: setup ## compile requirements*.in into pinned, hashed requirements*.txt (UPGRADE=1: newest)

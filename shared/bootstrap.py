@@ -18,6 +18,7 @@ from urllib.parse import urlsplit
 
 from shared.accounts import Accounts
 from shared.attempts import Attempts
+from shared.backlog import Backlog
 from shared.budgets import Budgets
 from shared.costs import Costs
 from shared.domain.durations import words
@@ -68,6 +69,7 @@ class App:
     looks: Queue[Look]
     deallocations: Queue[Attempt]
     sweeps: Sweeps
+    backlog: Backlog
     retention: Retention
     accounts: Accounts
     summaries: Summaries
@@ -156,7 +158,7 @@ def _put_together() -> App:
         budgets=budgets,
         keep_caller_name=settings.keep_caller_name,
     )
-    sweeps = Sweeps(watch, vms)
+    sweeps, backlog = Sweeps(watch, vms), Backlog(watch, settings.sweep_schedule)
     attempts, requests = Attempts(watch, vms), Requests(watch)
     telemetry = _telemetry(settings)
     retention = Retention(ledger, settings.subscriptions, settings.retention, now)
@@ -172,6 +174,7 @@ def _put_together() -> App:
         looks,
         deallocations,
         sweeps,
+        backlog,
         retention,
         accounts,
         summaries,
@@ -234,11 +237,7 @@ async def _problem(part: str, port: Ledger | Queue[Look] | Queue[Attempt] | Queu
 
 async def _poisoned(made: App) -> dict[str, int]:
     """How many messages the host gave up on, by queue."""
-    return {
-        "looks-poison": await made.looks.poisoned(),
-        "deallocations-poison": await made.deallocations.poisoned(),
-        "sweeps-poison": await made.watch.sweeps.poisoned(),
-    }
+    return {f"{name}-poison": await queue.poisoned() for name, queue in made.backlog.queues.items()}
 
 
 async def _remarks(made: App, swept: Mapping[str, Coverage], poison: Mapping[str, int]) -> list[str]:

@@ -5,12 +5,13 @@ for. Messages of an older version, without `anyway`, are read as well.
 
 An attempt to deallocate is `{"vm": "<ARM id, lower-case>", "asked_at": "<ISO 8601, UTC>"}`: VM and time name what was
 asked for. A sweep is `{"subscription": "<GUID>", "asked_at": "<ISO 8601, UTC>"}`, with `"again": true` once it was put
-off.
+off. Each says as well for how many seconds it was hidden when it was put, as `"hidden": 900`, where it was: of a
+message in sight, a queue tells when it was put, and not since when it is due.
 
 Fields that we do not know are left alone: a newer version may have written them.
 """
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Annotated
 
 import msgspec
@@ -21,19 +22,26 @@ from shared.ports import Attempt, Look, Sweep
 
 type _Time = Annotated[datetime, msgspec.Meta(tz=True)]
 
+LONGEST_HIDDEN = 7 * 86_400
+"""Seconds for which Azure hides a message at most."""
 
-class _Look(msgspec.Struct, omit_defaults=True):
+
+class _Put(msgspec.Struct, omit_defaults=True, kw_only=True):
+    hidden: Annotated[int, msgspec.Meta(ge=0, le=LONGEST_HIDDEN)] = 0
+
+
+class _Look(_Put):
     vm: str
     at: _Time
     anyway: bool = False
 
 
-class _Attempt(msgspec.Struct):
+class _Attempt(_Put):
     vm: str
     asked_at: _Time
 
 
-class _Sweep(msgspec.Struct, omit_defaults=True):
+class _Sweep(_Put):
     subscription: str
     asked_at: _Time
     again: bool = False
@@ -45,9 +53,10 @@ def read_look(message: str | bytes) -> Look:
     return Look(_vm(told.vm, "look"), _utc(told.at, "look"), told.anyway)
 
 
-def write_look(look: Look) -> str:
-    """The message that asks for a look."""
-    return msgspec.json.encode(_Look(str(look.vm), look.at.astimezone(UTC), look.anyway)).decode()
+def write_look(look: Look, hidden: int = 0) -> str:
+    """The message that asks for a look, and is hidden for so many seconds."""
+    told = _Look(vm=str(look.vm), at=look.at.astimezone(UTC), anyway=look.anyway, hidden=hidden)
+    return msgspec.json.encode(told).decode()
 
 
 def read_attempt(message: str | bytes) -> Attempt:
@@ -57,9 +66,10 @@ def read_attempt(message: str | bytes) -> Attempt:
     return Attempt(_vm(told.vm, "deallocation"), _utc(told.asked_at, "deallocation"))
 
 
-def write_attempt(attempt: Attempt) -> str:
-    """The message that asks for an attempt."""
-    return msgspec.json.encode(_Attempt(str(attempt.vm), attempt.asked_at.astimezone(UTC))).decode()
+def write_attempt(attempt: Attempt, hidden: int = 0) -> str:
+    """The message that asks for an attempt, and is hidden for so many seconds."""
+    told = _Attempt(vm=str(attempt.vm), asked_at=attempt.asked_at.astimezone(UTC), hidden=hidden)
+    return msgspec.json.encode(told).decode()
 
 
 def read_sweep(message: str | bytes) -> Sweep:
@@ -69,11 +79,25 @@ def read_sweep(message: str | bytes) -> Sweep:
     return Sweep(parse_subscription(told.subscription), _utc(told.asked_at, "sweep"), told.again)
 
 
-def write_sweep(sweep: Sweep) -> str:
-    """The message that asks for a sweep."""
-    return msgspec.json.encode(
-        _Sweep(sweep.subscription, sweep.asked_at.astimezone(UTC), sweep.again)
-    ).decode()
+def write_sweep(sweep: Sweep, hidden: int = 0) -> str:
+    """The message that asks for a sweep, and is hidden for so many seconds."""
+    asked_at = sweep.asked_at.astimezone(UTC)
+    told = _Sweep(subscription=sweep.subscription, asked_at=asked_at, again=sweep.again, hidden=hidden)
+    return msgspec.json.encode(told).decode()
+
+
+def due_at(message: str | bytes, put_at: datetime) -> datetime:
+    """When a message of any queue, already decoded from base64, was first to be delivered.
+
+    Args:
+        message: What it says. One that is none of ours was never hidden by us: it is due since it was put.
+        put_at: When the queue got it.
+    """
+    try:
+        hidden = msgspec.json.decode(message, type=_Put).hidden
+    except (msgspec.MsgspecError, UnicodeError, RecursionError):
+        hidden = 0
+    return put_at + timedelta(seconds=hidden)
 
 
 def _read[Told](message: str | bytes, of: type[Told], what: str, expected: str) -> Told:

@@ -149,6 +149,32 @@ SWEEP_FAULTS = Metric(
     "{fault}",
     "What sweeps did not cover: VMs that could not be read, lists that broke off",
 )
+QUEUE_AGE = Metric(
+    "stopgap.queue.age",
+    "s",
+    "How long the message of a queue is due that is due longest; 0: none is, or somebody is at work on each that is",
+    {"queue": "`looks`, `deallocations`, `sweeps`"},
+    bounds=(0, 10, 60, 300, 900, 3600, 21600, 86400),
+)
+QUEUE_POISONED = Metric(
+    "stopgap.queue.poisoned",
+    "{message}",
+    "Messages of a queue that the host gave up on, and that are still there",
+    {"queue": "`looks`, `deallocations`, `sweeps`"},
+    bounds=(0, 1, 10, 100, 1000),
+)
+SWEEP_AGE = Metric(
+    "stopgap.sweep.age",
+    "s",
+    "How long ago the latest complete sweep of a subscription began; nothing where none ever was",
+    bounds=(900, 1800, 3600, 21600, 86400),
+)
+SWEEP_LATE = Metric(
+    "stopgap.sweep.late",
+    "{subscription}",
+    "Subscriptions without a complete sweep since the last but one was due",
+    bounds=(0, 1, 10, 100),
+)
 
 METRICS = (
     EVENTS,
@@ -165,6 +191,10 @@ METRICS = (
     SWEEP_DURATION,
     SWEEP_VMS,
     SWEEP_FAULTS,
+    QUEUE_AGE,
+    QUEUE_POISONED,
+    SWEEP_AGE,
+    SWEEP_LATE,
 )
 """All of them."""
 

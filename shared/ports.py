@@ -383,6 +383,10 @@ class Queue[Message](Protocol):
         """About how many messages the host gave up on, after it had delivered them a few times in vain."""
         ...
 
+    async def oldest(self) -> datetime | None:
+        """Since when the message is due that is due longest; None: none is, or somebody is at work on each that is."""
+        ...
+
 
 class Notices(Protocol):
     """Where people and systems are told."""

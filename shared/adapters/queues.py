@@ -4,9 +4,9 @@ Messages are in base64, as the host's queue trigger expects them. Azure shows on
 maybe later, or twice.
 """
 
-from base64 import b64encode
+from base64 import b64decode, b64encode
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import cached_property, partial
 from math import ceil
 from typing import TYPE_CHECKING
@@ -14,12 +14,13 @@ from typing import TYPE_CHECKING
 from azure.core.exceptions import DecodeError, ResourceNotFoundError
 
 from shared.exchange import error_code
-from shared.messages import write_attempt, write_look, write_sweep
+from shared.messages import due_at, write_attempt, write_look, write_sweep
 from shared.ports import Attempt, Look, Sweep
 from shared.storage import Account, StorageFault, ask, sdk_client
 
 if TYPE_CHECKING:
     from azure.core.credentials_async import AsyncTokenCredential
+    from azure.storage.queue import QueueMessage
     from azure.storage.queue.aio import QueueClient, QueueServiceClient
 
 LOOKS = "looks"
@@ -28,6 +29,9 @@ SWEEPS = "sweeps"
 
 LONGEST_DELAY = timedelta(days=6)
 """Azure hides a message for at most seven days."""
+
+AT_THE_FRONT = 32
+"""Messages that Azure shows at once. Those that are due longest come first, as a rule; it does not promise that."""
 
 _XML = {"Content-Type": "application/xml"}
 
@@ -86,7 +90,7 @@ class StorageQueue[Message: (Look, Attempt, Sweep)]:
     def __init__(
         self,
         name: str,
-        write: Callable[[Message], str],
+        write: Callable[[Message, int], str],
         connection_string: str | None,
         uri: str | None,
         credential: "AsyncTokenCredential",
@@ -95,7 +99,7 @@ class StorageQueue[Message: (Look, Attempt, Sweep)]:
 
         Args:
             name: Of the queue. The host moves what it gave up on to `{name}-poison`.
-            write: The text of a message.
+            write: The text of a message that is hidden for so many seconds.
             connection_string: As `Account.open` has it, and raises for it.
             uri: The same.
             credential: The same.
@@ -103,7 +107,7 @@ class StorageQueue[Message: (Look, Attempt, Sweep)]:
         self._account = Account.open("queue", connection_string, uri, credential)
         self._made_service = partial(queue_service, connection_string, uri, credential)
         self._name = name
-        self._write: Callable[[Message], str] = write
+        self._write: Callable[[Message, int], str] = write
 
     @cached_property
     def _service(self) -> "QueueServiceClient":
@@ -117,7 +121,10 @@ class StorageQueue[Message: (Look, Attempt, Sweep)]:
     async def put(self, message: Message, delay: timedelta) -> None:
         """One message, hidden for the delay. Nothing tells whether the same is already asked for."""
         hidden = ceil(min(max(delay, timedelta()), LONGEST_DELAY).total_seconds())
-        await ask(f"queue {self._name}, {_about(message)}", partial(self._send, self._write(message), hidden))
+        await ask(
+            f"queue {self._name}, {_about(message)}",
+            partial(self._send, self._write(message, hidden), hidden),
+        )
 
     async def check(self) -> None:
         """Make the queue, which changes nothing when it is there, and ask for its properties."""
@@ -128,6 +135,10 @@ class StorageQueue[Message: (Look, Attempt, Sweep)]:
         """One request. There is no such queue before the host gives up on a first message."""
         poison = f"{self._name}-poison"
         return await ask(f"queue {poison}, count", lambda: held(self._service.get_queue_client(poison))) or 0
+
+    async def oldest(self) -> datetime | None:
+        """One request, which takes nothing off the queue, for the first 32 messages that are in sight."""
+        return await ask(f"queue {self._name}, peek", self._peek)
 
     async def close(self) -> None:
         """End the connections; nothing can be asked for afterwards."""
@@ -153,6 +164,15 @@ class StorageQueue[Message: (Look, Attempt, Sweep)]:
             await self._make()
             await send()
 
+    async def _peek(self) -> datetime | None:
+        try:
+            messages = await self._queue.peek_messages(max_messages=AT_THE_FRONT)
+        except ResourceNotFoundError as error:
+            if error_code(error) != "QueueNotFound":
+                raise
+            return None
+        return min((_due_at(each) for each in messages), default=None)
+
     async def _make(self) -> None:
         """Make the queue, unless it is there already: then Azure says 204, or 409 if somebody gave it metadata."""
         try:
@@ -160,6 +180,20 @@ class StorageQueue[Message: (Look, Attempt, Sweep)]:
         except StorageFault as fault:
             if fault.error_code != "QueueAlreadyExists":
                 raise
+
+
+def _due_at(message: "QueueMessage") -> datetime:
+    if message.inserted_on is None:
+        raise DecodeError("a message without the time that it was put, which is none of storage's")
+    return due_at(_decoded(message.content), message.inserted_on)
+
+
+def _decoded(content: str) -> bytes:
+    """What a message says. One that is not in base64 is none of ours, and stays as it is."""
+    try:
+        return b64decode(content, validate=True)
+    except ValueError:
+        return content.encode()
 
 
 def _about(message: Look | Attempt | Sweep) -> object:

@@ -64,6 +64,16 @@ class Schedule(Struct, frozen=True):
         return None
 
 
+def last_but_one(text: str, now: datetime) -> datetime | None:
+    """When a schedule was last due but once; None when that cannot be told: it is none, or is never due."""
+    try:
+        due = parse_schedule(text)
+    except Malformed:
+        return None
+    last = due.latest(now)
+    return due.latest(last - timedelta(seconds=1)) if last else None
+
+
 def parse_schedule(text: str) -> Schedule:
     """Read six fields; `Malformed` names the one that cannot be read."""
     fields = text.split()

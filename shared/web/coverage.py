@@ -1,13 +1,12 @@
 """What sweeps saw and what not, for health and summary: plain JSON values, and remarks in words."""
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from shared.accounts import Figures, Money
-from shared.domain.malformed import Malformed
 from shared.domain.money import sum_view
 from shared.domain.observations import CLOCKS_DIFFER
-from shared.domain.schedule import parse_schedule
+from shared.domain.schedule import last_but_one
 from shared.domain.states import PowerState
 from shared.domain.views import time_view
 from shared.ports import Coverage
@@ -57,7 +56,7 @@ def remarks(
         since: How long it is certain that sweeps are asked for: one that has not been due since then is not missing.
         now: The time.
     """
-    due_at = _second_to_last(schedule, now)
+    due_at = last_but_one(schedule, now)
     missing = due_at is None or since <= due_at
     found = [
         line
@@ -126,16 +125,6 @@ def _counts(power_states: Mapping[PowerState, int], flagged: int) -> dict[str, o
 
 
 NOT_COUNTED: Mapping[str, None] = dict.fromkeys(_counts({}, 0))
-
-
-def _second_to_last(schedule: str, now: datetime) -> datetime | None:
-    """When sweeps were last but once to begin; None when that cannot be told."""
-    try:
-        due = parse_schedule(schedule)
-    except Malformed:
-        return None
-    last = due.latest(now)
-    return due.latest(last - timedelta(seconds=1)) if last else None
 
 
 def _remark(

@@ -2,7 +2,7 @@
 
 import json
 from contextlib import suppress
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from hypothesis import given
@@ -10,8 +10,17 @@ from hypothesis import strategies as st
 
 from shared.domain.ids import VmId
 from shared.domain.malformed import Malformed
-from shared.messages import read_attempt, read_look, write_attempt, write_look
-from shared.ports import Attempt, Look
+from shared.messages import (
+    LONGEST_HIDDEN,
+    due_at,
+    read_attempt,
+    read_look,
+    read_sweep,
+    write_attempt,
+    write_look,
+    write_sweep,
+)
+from shared.ports import Attempt, Look, Sweep
 from tests import strategies
 from tests.contracts.fleet import NOON, new_vm
 from tests.contracts.kinds import KINDS, Kind
@@ -19,6 +28,11 @@ from tests.contracts.kinds import KINDS, Kind
 VM = new_vm("web-1", "rg-日本", "00000000-0000-4000-8000-000000000001")
 ID = str(VM)
 AT = "2026-11-21T12:00:00Z"
+
+objects = st.dictionaries(
+    st.sampled_from(["hidden", "vm"]), st.none() | st.integers() | st.floats() | st.text()
+).map(json.dumps)
+"""JSON that might be a message, or nearly."""
 
 
 @pytest.fixture(params=KINDS, ids=lambda kind: kind.queue)
@@ -30,6 +44,21 @@ def kind(request: pytest.FixtureRequest) -> Kind:
 @given(vm=strategies.vm_ids, at=strategies.times, anyway=st.booleans())
 def test_any_look_survives_the_journey(vm: VmId, at: datetime, anyway: bool) -> None:
     assert read_look(write_look(Look(vm, at, anyway))) == Look(vm, at, anyway)
+
+
+@given(vm=strategies.vm_ids, at=strategies.times, hidden=st.integers(0, LONGEST_HIDDEN))
+def test_any_message_says_since_when_it_is_due_and_is_read_as_before(
+    vm: VmId, at: datetime, hidden: int
+) -> None:
+    look, attempt, sweep = Look(vm, at), Attempt(vm, at), Sweep(vm.subscription, at)
+    written = write_look(look, hidden), write_attempt(attempt, hidden), write_sweep(sweep, hidden)
+    assert [due_at(each, NOON) for each in written] == [NOON + timedelta(seconds=hidden)] * 3
+    assert (read_look(written[0]), read_attempt(written[1]), read_sweep(written[2])) == (look, attempt, sweep)
+
+
+@given(message=st.one_of(st.binary(), st.text(), objects))
+def test_what_is_none_of_ours_is_due_since_it_was_put(message: str | bytes) -> None:
+    assert NOON <= due_at(message, NOON) <= NOON + timedelta(seconds=LONGEST_HIDDEN)
 
 
 @given(vm=strategies.vm_ids, at=strategies.times)

@@ -4,11 +4,12 @@ import json
 from base64 import b64decode
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
-from datetime import timedelta, timezone
+from datetime import datetime, timedelta, timezone
 from typing import Any
 from uuid import uuid4
 
 import pytest
+from azure.storage.queue import QueueMessage
 from azure.storage.queue.aio import QueueClient
 
 from local.azurite import Azurite
@@ -21,6 +22,7 @@ from tests.contracts.canned import Answer, canned_service, said
 from tests.contracts.conftest import NOBODY
 from tests.contracts.fleet import NOON, minutes, new_vm
 from tests.contracts.kinds import KINDS, Kind
+from tests.eventually import eventually
 
 VM = new_vm("web-1", "rg-日本", "00000000-0000-4000-8000-000000000001")
 ID = str(VM)
@@ -132,7 +134,29 @@ async def test_a_queue_of_which_nothing_was_given_up_has_no_poison(queue: Queue,
     assert await queue.port.poisoned() == 0
 
 
+async def test_nothing_is_due_in_a_queue_that_is_not_there_or_empty(queue: Queue, kind: Kind) -> None:
+    assert await queue.port.oldest() is None
+    await queue.port.put(kind.made(VM, NOON), timedelta())
+    await queue.take()
+    assert await queue.port.oldest() is None, "somebody is at work on it"
+
+
+async def test_what_is_hidden_is_not_due(queue: Queue, kind: Kind) -> None:
+    await queue.port.put(kind.made(VM, NOON), timedelta(hours=1))
+    assert await queue.port.oldest() is None
+
+
 class TestInMemory:
+    async def test_the_oldest_is_due_since_its_delay_was_over(self, kind: Kind) -> None:
+        now = NOON
+        queue = MemoryQueue[Any](lambda: now)
+        for number in (2, 1, 3):
+            await queue.put(kind.made(VM, NOON), timedelta(minutes=number))
+        now = minutes(9)
+        assert await queue.oldest() == minutes(1)
+        queue.due(minutes(2))
+        assert await queue.oldest() == minutes(3)
+
     async def test_messages_become_due_in_the_order_of_their_time(self, kind: Kind) -> None:
         queue = MemoryQueue[Any](lambda: NOON)
         for number in (2, 1, 3):
@@ -167,6 +191,57 @@ class TestInStorage:
         await stored.put(kind.made(VM, NOON), timedelta(days=30))
         assert await client.receive_message() is None
         assert (await client.get_queue_properties()).approximate_message_count == 1
+
+    async def test_a_message_is_due_since_its_delay_was_over_and_not_since_it_was_put(
+        self, stored: StorageQueue[Any], client: QueueClient, kind: Kind
+    ) -> None:
+        await stored.put(kind.made(VM, NOON), timedelta(seconds=1.5))
+        put_at = await inserted_at(client)
+
+        async def oldest() -> datetime | None:
+            return await stored.oldest()
+
+        assert await eventually(oldest) == put_at + timedelta(seconds=2)
+        # It is due for as long when a delivery has failed, and says so again and again: a look takes nothing off.
+        assert await client.receive_message(visibility_timeout=1)
+        assert await eventually(oldest) == put_at + timedelta(seconds=2)
+
+    @pytest.mark.parametrize("text", ["not base64!", "bm9uc2Vuc2U=", "eyJoaWRkZW4iOiAtN30=", "//79"])
+    async def test_a_message_of_others_is_due_since_it_was_put(
+        self, stored: StorageQueue[Any], client: QueueClient, text: str
+    ) -> None:
+        await client.create_queue()
+        await client.send_message(text)
+        assert await stored.oldest() == await inserted_at(client)
+
+    async def test_of_many_the_oldest_is_told(
+        self, stored: StorageQueue[Any], client: QueueClient, kind: Kind
+    ) -> None:
+        for _ in range(40):
+            await stored.put(kind.made(VM, NOON), timedelta())
+        first, *_ = await client.peek_messages(max_messages=1)
+        assert await stored.oldest() == first.inserted_on
+
+    async def test_an_age_that_is_refused_is_an_error_and_not_none(self, kind: Kind) -> None:
+        async with canned_service() as service:
+            service.answer(no_queue("AuthorizationPermissionMismatch", 403))
+            account = f"AccountName=shop;AccountKey=c2VjcmV0;QueueEndpoint={service.url}/shop"
+            queue = kind.open(account, None, NOBODY)
+            with pytest.raises(Refused, match=f"^queue {kind.queue}, peek: HTTP 403"):
+                await queue.oldest()
+            await queue.close()
+        (asked,) = service.requests
+        assert asked.query == {"peekonly": "true", "numofmessages": "32"}
+
+    async def test_a_message_without_its_time_is_an_error(self, kind: Kind) -> None:
+        body = "<QueueMessagesList><QueueMessage><MessageId>1</MessageId></QueueMessage></QueueMessagesList>"
+        async with canned_service() as service:
+            service.answer(said(200, body, content_type="application/xml"))
+            account = f"AccountName=shop;AccountKey=c2VjcmV0;QueueEndpoint={service.url}/shop"
+            queue = kind.open(account, None, NOBODY)
+            with pytest.raises(PortError, match="without the time that it was put"):
+                await queue.oldest()
+            await queue.close()
 
     @pytest.mark.parametrize("given_up", [0, 1, 40])
     async def test_what_the_host_gave_up_on_is_counted(
@@ -204,6 +279,19 @@ class TestInStorage:
             await queue.close()
         (asked,) = service.requests
         assert (asked.method, asked.path) == ("GET", f"/shop/{kind.queue}-poison")
+
+
+async def inserted_at(client: QueueClient) -> datetime:
+    """When the queue got its one message, hidden or not: the message is put back as it was."""
+
+    async def received() -> QueueMessage | None:
+        return await client.receive_message(visibility_timeout=1)
+
+    message = await eventually(received)
+    assert message
+    assert message.inserted_on
+    await client.update_message(message, visibility_timeout=0)
+    return message.inserted_on
 
 
 def no_queue(code: str, status: int) -> Answer:

@@ -79,6 +79,10 @@ async def test_what_is_measured_is_in_the_log_and_in_application_insights_and_na
         assert sum(point["value"] for point in insights.metric("stopgap.flags")) == 1
         sent = json.dumps(insights.items).lower()
         assert "stopgap.sweep.duration" in sent
+        late = insights.metric("stopgap.sweep.late")
+        assert min(point["min"] for point in late) == 1, (
+            "the one that Azure does not know, in every measurement"
+        )
         for personal in NAMES:
             assert personal not in sent
 

@@ -24,9 +24,10 @@ from local.scale.model import (
     peaks,
     rest,
     sweep,
+    to_pay,
     worst_time,
 )
-from local.scale.page import COMMAND, figure, page
+from local.scale.page import COMMAND, RUN, dollars, figure, page, running
 from shared import layout
 from shared.domain.budget import PAGES_A_SECOND
 from shared.domain.policy import Mode, Policy
@@ -130,6 +131,61 @@ def test_the_bill_is_amounts_times_prices() -> None:
     assert bill["Functions, time"] < worst_time(found)
 
 
+def test_free_grants_cover_what_they_are_for_and_no_more() -> None:
+    small = month(RUN[0])
+    bill = {line.what: line for line in costs(small)}
+    assert bill["Functions, time"].free == pytest.approx(bill["Functions, time"].dollars), (
+        "46,000 of 100,000 GB-s"
+    )
+    assert bill["logs and metrics"].free == pytest.approx(bill["logs and metrics"].dollars)
+    assert bill["alerts on logs"].free == bill["queues, operations"].free == 0
+    large = {line.what: line for line in costs(month(FLEET))}
+    assert large["Functions, time"].free == pytest.approx(100_000 * 0.000026)
+    assert large["Functions, executions"].free == pytest.approx(0.25 * 0.4)
+    assert large["Event Grid, operations"].free == pytest.approx(0.1 * 0.6)
+    assert large["logs and metrics"].free == pytest.approx(5 * 2.3)
+    assert to_pay(month(FLEET)) == pytest.approx(
+        sum(line.dollars for line in large.values()) - 2.6 - 0.1 - 0.06 - 11.5
+    )
+
+
+def test_alerts_are_billed_by_rule_and_by_the_topics_they_watch() -> None:
+    bill = {line.what: line.dollars for line in costs(month(RUN[1]))}
+    assert bill["alerts on logs"] == 4 * 0.50, "each has its query in infra/alerts"
+    assert bill["alerts on metrics"] == pytest.approx(2 * 2 * 10 * 0.10)
+
+
+def test_timers_run_with_each_schedule_and_by_night() -> None:
+    found = month(replace(RUN[0], office=0, other_changes=0))
+    days = RUN[0].month_days
+    assert found.timers == pytest.approx(days * (96 + 2))
+    assert found.executions == pytest.approx(found.sweeps + found.timers)
+    assert found.queue_operations == pytest.approx(3 * found.sweeps + 1.5 * 86_400 * days + 6 * 96 * days)
+
+
+@pytest.mark.parametrize("fleet", RUN, ids=lambda fleet: figure(fleet.vms))
+def test_what_is_told_to_cost_less_does(fleet: Fleet) -> None:
+    assert to_pay(month(replace(fleet, sweep_minutes=60.0))) <= to_pay(month(fleet))
+    assert fleet.largest * fleet.subscriptions >= fleet.vms, "there is room for all of them"
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [
+        (0, "0"),
+        (0.001, "< 0.01"),
+        (0.126, "0.13"),
+        (0.996, "1"),
+        (4.04, "4"),
+        (9.96, "10"),
+        (43.6, "44"),
+        (264, "260"),
+    ],
+)
+def test_dollars_have_two_digits_that_count(value: float, shown: str) -> None:
+    assert dollars(value) == shown
+
+
 def test_a_fleet_that_does_nothing_costs_its_sweeps_and_its_records() -> None:
     found = month(replace(FLEET, office=0, other_changes=0))
     assert found.events == found.looks == found.changes == 0
@@ -137,7 +193,11 @@ def test_a_fleet_that_does_nothing_costs_its_sweeps_and_its_records() -> None:
     assert found.table_gb == pytest.approx(3.6)
 
 
-@pytest.mark.parametrize("each", [*given.LIMITS, *given.PRICES, *given.MEASURED], ids=lambda each: each.what)
+@pytest.mark.parametrize(
+    "each",
+    [*given.LIMITS, *given.PRICES, given.ENDPOINT, *given.GRANTS, *given.MEASURED],
+    ids=lambda each: each.what,
+)
 def test_what_is_verified_has_a_source(each: Given) -> None:
     assert each.value > 0
     assert each.source
@@ -147,7 +207,8 @@ def test_what_is_verified_has_a_source(each: Given) -> None:
 
 def test_every_figure_is_on_the_page() -> None:
     used = {each for each in vars(given).values() if isinstance(each, Given)}
-    assert used == {*given.LIMITS, *given.PRICES, *given.MEASURED}
+    assert used == {*given.LIMITS, *given.PRICES, given.ENDPOINT, *given.GRANTS, *given.MEASURED}
+    assert [each.what for each in used if f"| {each.what} |" not in page(FLEET)] == []
     assert set(ASSUMED) == {field.name for field in fields(Fleet)}
 
 
@@ -199,6 +260,13 @@ def test_the_page_is_up_to_date() -> None:
     assert command.PAGE.read_text("utf-8") == page(FLEET), f"stale: make it anew with {COMMAND}"
 
 
+def test_what_it_costs_to_run_is_on_the_page_on_operations_too() -> None:
+    operations = command.OPERATIONS.read_text("utf-8")
+    assert f"{command.BEGIN}\n\n{running()}\n\n{command.END}" in operations, (
+        f"stale: make it anew with {COMMAND}"
+    )
+
+
 class TestCommand:
     def run(self, *words: str) -> int:
         parser = argparse.ArgumentParser()
@@ -215,8 +283,27 @@ class TestCommand:
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
     ) -> None:
         monkeypatch.setattr(command, "PAGE", tmp_path / "scale.md")
+        monkeypatch.setattr(command, "OPERATIONS", tmp_path / "operations.md")
+        (tmp_path / "operations.md").write_text(f"Before.\n\n{command.BEGIN}\nold\n{command.END}\n\nAfter.\n")
         assert self.run("--check") == 1
-        assert "local scale --write" in capsys.readouterr().err
+        told = capsys.readouterr().err
+        assert all(
+            f"{name} is stale: make it anew with {COMMAND}" in told for name in ("scale.md", "operations.md")
+        )
         assert self.run("--write") == 0
         assert self.run("--check") == 0
         assert (tmp_path / "scale.md").read_text("utf-8") == page(FLEET)
+        operations = (tmp_path / "operations.md").read_text("utf-8")
+        assert operations.startswith(f"Before.\n\n{command.BEGIN}\n\n| USD a month")
+        assert operations.endswith(f"{command.END}\n\nAfter.\n")
+        assert "old" not in operations
+
+    def test_a_page_without_a_place_for_it_is_refused(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(command, "PAGE", tmp_path / "scale.md")
+        monkeypatch.setattr(command, "OPERATIONS", tmp_path / "operations.md")
+        (tmp_path / "operations.md").write_text(f"{command.BEGIN}, and no end")
+        with pytest.raises(SystemExit, match=r"operations\.md: expected what is made"):
+            self.run("--write")
+        assert not (tmp_path / "scale.md").exists()

@@ -6,6 +6,7 @@ from typing import Any
 
 from shared.adapters.memory import MemoryLedger, MemoryNotices, MemoryPrices, MemoryQueue, MemoryVms
 from shared.attempts import Attempts
+from shared.backlog import Backlog
 from shared.budgets import Budgets
 from shared.costs import Costs
 from shared.domain.actions import What
@@ -17,6 +18,7 @@ from shared.domain.signals import Event
 from shared.domain.states import PowerState, ProvisioningState, Reading
 from shared.ports import Attempt, Look, Sweep
 from shared.requests import Requests
+from shared.settings import EVERY_QUARTER
 from shared.sweeps import Sweeps
 from shared.watch import Outcome, Watch
 
@@ -58,6 +60,10 @@ class World:
     def sweeping(self) -> Sweeps:
         """What the functions `sweep_schedule` and `sweep_subscription` call."""
         return Sweeps(self.watch, self.vms)
+
+    def backlog(self, schedule: str = EVERY_QUARTER) -> Backlog:
+        """What the function `sweep_schedule` measures."""
+        return Backlog(self.watch, schedule)
 
     async def sweep(self, attempt: int = 1) -> Outcome:
         """A sweep that is asked for now, and done at once."""
