@@ -15,13 +15,15 @@ param workspaceName string
 @description('Required. E-mail address that alerts go to; empty: they are in the portal only.')
 param email string
 
+@description('Required. How far back those alerts look that read what is measured with each schedule of sweeps.')
+param lookBack string
+
 var rules = [
   {
     name: 'function-failures'
     description: 'Functions of the app failed several times.'
     query: loadTextContent('alerts/function-failures.kql')
     severity: 2
-    frequency: 'PT15M'
     window: 'PT15M'
   }
   {
@@ -29,24 +31,21 @@ var rules = [
     description: 'The host gave up on messages of a queue.'
     query: loadTextContent('alerts/poison-messages.kql')
     severity: 1
-    frequency: 'PT15M'
-    window: 'PT1H'
+    window: lookBack
   }
   {
     name: 'queue-age'
     description: 'Messages of a queue are due for long, and nobody is at work on them.'
     query: loadTextContent('alerts/queue-age.kql')
     severity: 2
-    frequency: 'PT15M'
-    window: 'PT1H'
+    window: lookBack
   }
   {
     name: 'no-sweep'
     description: 'No sweep of a subscription was completed in two periods, or the app says nothing of itself.'
     query: loadTextContent('alerts/no-sweep.kql')
     severity: 1
-    frequency: 'PT15M'
-    window: 'PT1H'
+    window: lookBack
   }
 ]
 
@@ -86,7 +85,7 @@ resource alerts 'Microsoft.Insights/scheduledQueryRules@2023-12-01' = [
       enabled: true
       autoMitigate: true
       scopes: [workspace.id]
-      evaluationFrequency: rule.frequency
+      evaluationFrequency: 'PT15M'
       windowSize: rule.window
       criteria: {
         allOf: [

@@ -62,6 +62,10 @@ param signInClientId string = ''
 @description('Optional. E-mail address that alerts go to. Empty: they are in the portal only. Default: empty.')
 param alertEmail string = ''
 
+@allowed(['PT1H', 'PT2H', 'PT3H', 'PT6H', 'P1D', 'P2D'])
+@description('Optional. How far back alerts on what is due and not done look: twice the period of `sweepSchedule` and half an hour, or more. Default: `PT1H`.')
+param alertLookBack string = 'PT1H'
+
 @description('Optional. Whether storage is reached over private endpoints alone. Default: false.')
 param privateNetworking bool = false
 
@@ -192,6 +196,7 @@ module alerts 'alerts.bicep' = {
     token: token
     workspaceName: monitoring.outputs.workspaceName
     email: alertEmail
+    lookBack: alertLookBack
   }
 }
 

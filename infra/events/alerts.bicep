@@ -15,13 +15,24 @@ param eventSubscriptionNames string[]
 var alerts = [
   {
     name: 'dead-letters'
+    description: 'Event Grid gave up on events, and kept them.'
     metric: 'DeadLetteredCount'
-    description: 'Event Grid gave up on events and kept them.'
+    above: 0
+    severity: 1
   }
   {
     name: 'dropped-events'
+    description: 'Event Grid gave up on events, and could not keep them.'
     metric: 'DroppedEventCount'
-    description: 'Event Grid gave up on events and could not keep them.'
+    above: 0
+    severity: 1
+  }
+  {
+    name: 'delivery-failures'
+    description: 'Event Grid cannot hand events over.'
+    metric: 'DeliveryAttemptFailCount'
+    above: 10
+    severity: 2
   }
 ]
 
@@ -36,7 +47,7 @@ resource rules 'Microsoft.Insights/metricAlerts@2018-03-01' = [
     tags: tags
     properties: {
       description: '${alert.description} What to do: docs/operations.md, "${alert.name}".'
-      severity: 1
+      severity: alert.severity
       enabled: true
       autoMitigate: true
       scopes: [topic.id]
@@ -59,7 +70,7 @@ resource rules 'Microsoft.Insights/metricAlerts@2018-03-01' = [
             ]
             timeAggregation: 'Total'
             operator: 'GreaterThan'
-            threshold: 0
+            threshold: alert.above
           }
         ]
       }

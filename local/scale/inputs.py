@@ -263,8 +263,9 @@ ROWS_A_QUERY = 1_000
 LOG_ALERTS = len(list((ROOT / "infra" / "alerts").glob("*.kql")))
 """Alert rules on logs: each has its query in a file."""
 
-METRIC_ALERTS = 2 * 2
-"""Time series of a subscription that alert rules watch: `dead-letters` and `delivery-failures`, of two topics each."""
+METRIC_ALERTS = 3 * 2
+"""Time series of a subscription that alert rules watch: `dead-letters`, `dropped-events` and `delivery-failures`,
+of two topics each."""
 
 ENDPOINTS = 3
 """Private endpoints, where there are any: of blobs, queues and tables."""

@@ -46,6 +46,7 @@ def test_every_alert_is_in_the_table_and_has_a_section_that_says_all() -> None:
         "queue-age",
         "no-sweep",
         "dead-letters",
+        "dropped-events",
         "delivery-failures",
     ]
     assert set(ALERTS) == {name for name, (measured, _) in TABLE.items() if "infra/alerts" in measured}

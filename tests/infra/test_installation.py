@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from local.scale.inputs import ENDPOINTS, LOG_ALERTS, METRIC_ALERTS
 from shared.adapters.queues import LOOKS
 from shared.adapters.tables import TABLE
 from shared.domain.policy import Mode
@@ -244,7 +245,7 @@ def test_each_alert_says_what_it_means_and_where_to_read_on(most: Deployment, ev
             r'What to do: docs/operations\.md, "([\w-]+)"', rule.body["properties"]["description"]
         )
         assert name is not None, rule.name
-        assert re.search(rf"(?m)^#+ `{name[1]}`$", page), f"docs/operations.md has no section `{name[1]}`"
+        assert re.search(rf"(?m)^### {name[1]}$", page), f"docs/operations.md has no section `{name[1]}`"
 
 
 def test_each_query_of_an_alert_is_of_its_file(most: Deployment) -> None:
@@ -271,3 +272,12 @@ def test_what_is_no_choice_is_refused() -> None:
 def alerts_of(*deployments: Deployment) -> Sequence[Made]:
     kinds = ("Microsoft.Insights/scheduledQueryRules", "Microsoft.Insights/metricAlerts")
     return [made for each in deployments for kind in kinds for made in each.of_type(kind)]
+
+
+def test_the_costs_that_are_reckoned_are_of_what_is_deployed(most: Deployment, events: Deployment) -> None:
+    rules = [
+        made for made in events.of_type("Microsoft.Insights/metricAlerts") if made.scope.subscription == HOME
+    ]
+    assert len(rules) == METRIC_ALERTS
+    assert len(most.of_type("Microsoft.Insights/scheduledQueryRules")) == LOG_ALERTS
+    assert len(most.of_type("Microsoft.Network/privateEndpoints")) == ENDPOINTS

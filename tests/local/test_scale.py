@@ -152,7 +152,7 @@ def test_free_grants_cover_what_they_are_for_and_no_more() -> None:
 def test_alerts_are_billed_by_rule_and_by_the_topics_they_watch() -> None:
     bill = {line.what: line.dollars for line in costs(month(RUN[1]))}
     assert bill["alerts on logs"] == 4 * 0.50, "each has its query in infra/alerts"
-    assert bill["alerts on metrics"] == pytest.approx(2 * 2 * 10 * 0.10)
+    assert bill["alerts on metrics"] == pytest.approx(3 * 2 * 10 * 0.10)
 
 
 def test_timers_run_with_each_schedule_and_by_night() -> None:
