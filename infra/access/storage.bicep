@@ -23,7 +23,12 @@ resource definition 'Microsoft.Authorization/roleDefinitions@2022-04-01' = {
     description: role.description
     type: 'CustomRole'
     assignableScopes: [resourceGroup().id]
-    permissions: [{ dataActions: role.dataActions }]
+    permissions: [
+      {
+        actions: role.actions
+        dataActions: role.dataActions
+      }
+    ]
   }
 }
 

@@ -88,7 +88,7 @@ class Arm:
         self.requests.clear()
         self.faults.in_store.clear()
         self.locks.in_force.clear()
-        self.permissions.permit(("*",))
+        self.permissions.reset()
         self.buckets.buckets.clear()
         self.compute_buckets.buckets.clear()
         self.interposition.callbacks.clear()
@@ -153,7 +153,8 @@ class Arm:
             self._admit(request, left)
             if route is None or match is None:
                 raise errors.no_route(request.method, request.path)
-            if route.action is not None and not self.permissions.grant(route.action):
+            agent = request.headers.get("User-Agent", "")
+            if route.action is not None and not self.permissions.grant(route.action, agent):
                 raise errors.not_authorized(route.action, resource_of(request.method, request.path))
             self.locks.check(request.method, request.path)
             headers = self._draw_on_compute(_name(route, request), match, request.path)

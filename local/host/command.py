@@ -41,6 +41,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="FILE",
         help="settings for variables not yet set (default: the app's local.settings.json, if any), or 'none'",
     )
+    parser.add_argument(
+        "--record",
+        type=Path,
+        metavar="FILE",
+        help="write down which permissions on storage and topics the functions ask for (default: nowhere)",
+    )
     parser.add_argument("--verbose", action="store_true", help="log every invocation")
 
 
@@ -48,7 +54,8 @@ def run(args: argparse.Namespace) -> int:
     """Serve until a signal. The exit code: 0, or 1 when it could not start, with the reason on stderr."""
     _report(verbose=args.verbose)
     app: Path = args.app.resolve()
-    options = Options(app, args.host, args.port, args.function_key, args.system_key, args.queue_lease)
+    record = args.record and args.record.resolve()
+    options = Options(app, args.host, args.port, args.function_key, args.system_key, args.queue_lease, record)
     try:
         _refuse_to_expose(options)
         _enter(app, args.env)

@@ -5,7 +5,8 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import ClassVar, Self
+from uuid import uuid4
 
 from local.parts import ROOT, Child, plain_environment
 
@@ -20,10 +21,15 @@ class HostProcess:
     ``python -m local host``. Entering raises ``CannotStart`` with the host's last output.
     """
 
+    recordings: ClassVar[Path | None] = None
+    """A folder in which each host writes down which permissions its functions ask for; None: none does."""
+
     def __init__(
         self, settings: Mapping[str, str], *, app: Path = ROOT, port: int = 0, arguments: Sequence[str] = ()
     ) -> None:
         self._settings = settings
+        if self.recordings:
+            arguments = ("--record", str(self.recordings / f"{uuid4()}.txt"), *arguments)
         self._arguments = ["--app", str(app), "--port", str(port), "--env", "none", *arguments]
         self._child = Child("the host")
         self.url = ""

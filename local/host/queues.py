@@ -33,6 +33,9 @@ _RETRY: dict[str, Any] = {
     "increment_base": 0,
     "random_jitter_range": 0,
 }
+AGENT = "stopgap-host"
+"""How the host's own requests are told from the functions'."""
+
 _FIRST_PAUSE = 0.1  # seconds; it doubles with each look that finds nothing
 
 
@@ -178,14 +181,14 @@ def _connect(function: Function, environment: Mapping[str, str]) -> tuple[QueueS
     closing = AsyncExitStack()
     if connection_string := environment.get(name):
         try:
-            service = QueueServiceClient.from_connection_string(connection_string, **_RETRY)
+            service = QueueServiceClient.from_connection_string(connection_string, user_agent=AGENT, **_RETRY)
         except ValueError as error:
             text = f"function {function.name}: the setting {name} is no storage connection string: {error}"
             raise CannotStart(text) from None
     elif uri := environment.get(f"{name}__queueServiceUri"):
         credential = DefaultAzureCredential()
         closing.push_async_callback(credential.close)
-        service = QueueServiceClient(uri, credential, **_RETRY)
+        service = QueueServiceClient(uri, credential, user_agent=AGENT, **_RETRY)
     else:
         raise CannotStart(
             f"function {function.name}: its connection is not set: expected a storage connection string in {name},"

@@ -37,6 +37,8 @@ class Options:
     system_key: str | None
     queue_lease: int
     """Seconds."""
+    record: Path | None = None
+    """Where the permissions that the functions ask for are written down; None: nowhere."""
 
 
 async def serve(options: Options) -> int:
@@ -49,6 +51,10 @@ async def serve(options: Options) -> int:
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     settings = HostSettings.read(options.app)
+    if options.record:
+        from local.host.recording import Recording  # noqa: PLC0415 - it imports part of the app
+
+        Recording(options.record, os.environ).begin()
     worker = await Worker.start(options.app)
     triggers: list[Timer | QueueListener] = [
         Timer(function, worker) for function in worker.triggered_by("timerTrigger")
