@@ -300,7 +300,7 @@ def _told_of(path: str) -> Iterator[None]:
 def _list_fault(path: str, action: str, error: AzureError | TimeoutError) -> PortError:
     fault = port_error(f"ARM, GET {path}", error)
     if isinstance(error, HttpResponseError) and error.status_code == 403:
-        return Refused(f"{fault} (the app's identity needs {action} on subscription {path.split('/')[2]})")
+        return Refused(f"{fault} (who asks needs {action} on subscription {path.split('/')[2]})")
     return fault
 
 
@@ -336,7 +336,7 @@ def _fault(vm: VmId, error: AzureError | TimeoutError) -> PortError:
     match error:
         case HttpResponseError(status_code=403):
             action = READ_INSTANCE if vm.instance else READ
-            return Refused(f"{fault} (the app's identity needs {action} on subscription {vm.subscription})")
+            return Refused(f"{fault} (who asks needs {action} on subscription {vm.subscription})")
         case HttpResponseError(status_code=404):
             expected = " or ".join(_codes(vm))
             return Refused(f"{fault} (not taken for a VM that is gone: expected {expected})")
@@ -354,7 +354,7 @@ def _not_deallocated(vm: VmId, error: AzureError | TimeoutError) -> PortError:
     match error:
         case HttpResponseError(status_code=403):
             action = DEALLOCATE_INSTANCE if vm.instance else DEALLOCATE
-            told = Refused(f"{fault} (the app's identity needs {action} on subscription {vm.subscription})")
+            told = Refused(f"{fault} (who asks needs {action} on subscription {vm.subscription})")
         case HttpResponseError(status_code=404 | 409) if fault.code != "ScopeLocked":
             told = Busy(str(fault))
         case _ if _is_gone(vm, error):

@@ -246,7 +246,7 @@ class TestWhatAzureRefuses:
             await vms.deallocate(vm)
         fault = raised.value
         needed = compute.DEALLOCATE_INSTANCE if vm.instance else compute.DEALLOCATE
-        assert str(fault).endswith(f"(the app's identity needs {needed} on subscription {SUBSCRIPTION})")
+        assert str(fault).endswith(f"(who asks needs {needed} on subscription {SUBSCRIPTION})")
         assert fault.code == "AuthorizationFailed"
         assert fault.said
         assert f"to perform action '{needed}'" in fault.said

@@ -705,7 +705,7 @@ class TestFailing:
         found = await whole(vms)
         assert isinstance(found.error, Refused)
         assert str(found.error).endswith(
-            f"(the app's identity needs Microsoft.Compute/{lacking} on subscription {SUB})"
+            f"(who asks needs Microsoft.Compute/{lacking} on subscription {SUB})"
         )
         assert len(found.seen) == seen
 

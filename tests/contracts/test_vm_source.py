@@ -423,7 +423,7 @@ class TestFailing:
         text = str(raised.value)
         assert "403 AuthorizationFailed The client '" in text
         assert text.endswith(
-            f"(the app's identity needs Microsoft.Compute/virtualMachines/read on subscription {SUBSCRIPTION})"
+            f"(who asks needs Microsoft.Compute/virtualMachines/read on subscription {SUBSCRIPTION})"
         )
         assert "\n" not in text
 

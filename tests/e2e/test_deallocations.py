@@ -230,7 +230,7 @@ async def test_what_azure_refuses_for_good_is_told(
     await armed.hint(vm_id, 5)
     assert [post.status for post in armed.posts(vm_id)] == [status]
     if status == 403:
-        assert await logged(armed.host, "(the app's identity needs Microsoft.Compute/virtualMachines/deall")
+        assert await logged(armed.host, "(who asks needs Microsoft.Compute/virtualMachines/deall")
 
 
 async def test_what_azure_refuses_for_now_is_tried_again_later(

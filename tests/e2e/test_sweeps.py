@@ -125,7 +125,7 @@ async def test_what_is_not_covered_is_said_in_health(app: App) -> None:
 
     locked, nowhere = await eventually(told)
     assert locked.startswith(f"{LOCKED}: no sweep was complete yet: not covered: ARM, GET /subscriptions/")
-    assert "the app's identity needs Microsoft.Compute/virtualMachines/read" in locked
+    assert "who asks needs Microsoft.Compute/virtualMachines/read" in locked
     assert "HTTP 404 SubscriptionNotFound" in nowhere
     body = await health(app)
     for subscription in (LOCKED, NOWHERE):

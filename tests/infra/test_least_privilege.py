@@ -1,5 +1,7 @@
 """That the roles are the least, `tests/privileges.py` finds out when all tests are over; here is what it stands on."""
 
+import json
+import re
 from pathlib import Path
 
 import pytest
@@ -24,6 +26,7 @@ from local.azure.data_actions import (
 from local.azure.permissions import DEALLOCATE, ROLES, WATCH
 from local.doctor.permissions import needed
 from local.host.recording import Recording
+from local.parts import ROOT
 from shared.adapters.compute import DEALLOCATE as ASKS_TO_DEALLOCATE
 from shared.adapters.compute import DEALLOCATE_INSTANCE, READ, READ_INSTANCE, READ_SETS
 from tests.privileges import NAME, actions_are_told_apart, asked, differences, granted
@@ -188,3 +191,15 @@ def test_the_verdict_is_a_test_that_pytest_counts(
     assert result.ret == (1 if told else 0)
     if told:
         result.stdout.fnmatch_lines([f"*{told}*", f"FAILED *::{NAME}*"])
+
+
+def test_the_page_tells_of_each_permission_in_the_order_of_the_roles() -> None:
+    page = (ROOT / "docs" / "permissions.md").read_text("utf-8")
+    told = re.findall(r"^\| `(Microsoft\.[\w./]+)` \| [^|]+ \|$", page, re.MULTILINE)
+    assert told == [
+        action for role in ROLES.values() for kind in ("actions", "dataActions") for action in role[kind]
+    ]
+    for role in ROLES.values():
+        assert f"**{role['name']}" in page
+    built_in = json.loads((ROOT / "infra" / "builtin-roles.json").read_text("utf-8"))
+    assert all(name in page for name in built_in)

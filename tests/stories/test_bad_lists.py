@@ -100,7 +100,7 @@ NO_LIST = said(200, '{"error": "maintenance"}')
         (
             [FORBIDDEN],
             0,
-            "HTTP 403 AuthorizationFailed No way. (the app's identity needs Microsoft.Compute/virtual",
+            "HTTP 403 AuthorizationFailed No way. (who asks needs Microsoft.Compute/virtual",
         ),
         ([[states(1, 2, 3, 4)], FORBIDDEN], 0, "HTTP 403 AuthorizationFailed"),
         ([GONE], 0, "HTTP 404 SubscriptionNotFound"),
