@@ -3,7 +3,7 @@
 import argparse
 import sys
 
-from local import storage
+from local import package, storage
 from local.azure import command as azure
 from local.demo import command as demo
 from local.doctor import command as doctor
@@ -22,6 +22,7 @@ COMMANDS = {
     "doctor": (doctor, "say what is wrong with an installation, and how to mend it"),
     "replay": (replay, "play recorded events through the function app, and show what it decided and why"),
     "scan": (scan, "find VMs that are Stopped and still billed, read-only and without a deployment"),
+    "package": (package, "show what a deployment uploads, and write it as a zip"),
     "scale": (scale, "work out what a large fleet needs and costs, and make docs/scale.md"),
     "pictures": (pictures, "make the README's pictures, of the app over a made-up month"),
     "demo": (demo, "play the story of a fleet on real parts and show what is flagged"),
