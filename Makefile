@@ -5,7 +5,7 @@ BIN := .venv/bin
 CODE := function_app.py functions shared local benchmarks tests
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
-.PHONY: help setup browser check format test test-long race demo scan pictures bench performance states scale requirements
+.PHONY: help setup browser check format test test-long race demo scan pictures bench performance states scale bicep requirements
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -57,6 +57,15 @@ states: setup ## make docs/states.md from the tables of the documents and of the
 
 scale: setup ## make docs/scale.md, and the costs in docs/operations.md, from inputs and their arithmetic
 	@$(BIN)/python -m local scale --write
+
+bicep: ## compile and lint infra/ with Microsoft's own compiler (needs the Azure CLI)
+	@for file in infra/*.bicep; do \
+		az bicep build --file $$file --stdout > /dev/null && az bicep lint --file $$file || exit 1; \
+	done
+	@for file in infra/*.bicepparam; do \
+		AZURE_ENV_NAME=ci AZURE_LOCATION=westeurope AZURE_SUBSCRIPTION_ID=00000000-0000-4000-8000-000000000001 \
+			az bicep build-params --file $$file --stdout > /dev/null || exit 1; \
+	done
 
 requirements: setup ## compile requirements*.in into pinned, hashed requirements*.txt (UPGRADE=1: newest)
 	@for name in requirements requirements-dev; do \

@@ -3,7 +3,7 @@
 import argparse
 import sys
 
-from local import storage
+from local import package, storage
 from local.azure import command as azure
 from local.demo import command as demo
 from local.deploy import command as deploy
@@ -19,6 +19,7 @@ COMMANDS = {
     "host": (host, "serve the function app, with whatever the settings name"),
     "azure": (azure, "serve a simulated Azure: ARM compute, Event Grid, a custom topic"),
     "storage": (storage, "serve Azurite, the storage emulator, on its usual ports"),
+    "package": (package, "show what a deployment uploads, and write it as a zip"),
     "states": (states, "make docs/states.md from the documents' tables and the domain"),
     "doctor": (doctor, "say what is wrong with an installation, and how to mend it"),
     "replay": (replay, "play recorded events through the function app, and show what it decided and why"),

@@ -1,4 +1,4 @@
-"""The command line: ``python -m local host``."""
+"""The command line: ``python -m local host``, and ``python -m local.host``."""
 
 import argparse
 import asyncio
@@ -87,12 +87,29 @@ def _is_loopback(host: str) -> bool:
 
 
 def _enter(app: Path, settings_file: str | None) -> None:
-    """Make ``app`` the program's own: its settings, its directory, its modules."""
+    """Make ``app`` the program's own: its settings, its directory, its modules.
+
+    As in Azure, the app finds what is in its directory and what is installed, and nothing else: not what is beside
+    this host.
+    """
     if not app.is_dir():
         raise CannotStart(f"{app}: no such directory")
+    if taken := _loaded_from_here(app):
+        raise CannotStart(
+            f"{app}: {taken} is loaded from {ROOT} already; serve it with: python -m local.host --app {app}"
+        )
     adopt_settings(app, settings_file)
+    sys.path[:] = [str(app), *(entry for entry in sys.path if Path(entry).resolve() != ROOT)]
     os.chdir(app)
-    sys.path.insert(0, str(app))
+
+
+def _loaded_from_here(app: Path) -> str | None:
+    """A module that the app has as well as this repository, whose own is the one that this program has loaded."""
+    for name in () if app == ROOT else sorted({path.stem for path in app.iterdir()}):
+        loaded = getattr(sys.modules.get(name), "__file__", None)
+        if loaded and Path(loaded) in {ROOT / f"{name}.py", ROOT / name / "__init__.py"}:
+            return name
+    return None
 
 
 def _report(*, verbose: bool) -> None:

@@ -1,4 +1,4 @@
-"""The host as a part: ``python -m local host`` in a process of its own, for the demo and the tests."""
+"""The host as a part: ``python -m local.host`` in a process of its own, for the demo and the tests."""
 
 import re
 import sys
@@ -18,7 +18,7 @@ class HostProcess:
 
     ``settings`` is all that the functions find in their environment, besides PATH, HOME, LANG and TMPDIR: neither
     the developer's shell nor a local.settings.json changes a run. ``arguments`` are further ones of
-    ``python -m local host``. Entering raises ``CannotStart`` with the host's last output.
+    ``python -m local.host``. Entering raises ``CannotStart`` with the host's last output.
     """
 
     recordings: ClassVar[Path | None] = None
@@ -50,7 +50,7 @@ class HostProcess:
 
     async def __aenter__(self) -> Self:
         await self._child.start(
-            [sys.executable, "-m", "local", "host", *self._arguments],
+            [sys.executable, "-m", "local.host", *self._arguments],
             environment={**plain_environment(), **self._settings},
             ready=self._hear,
         )

@@ -110,6 +110,13 @@ async def test_what_cannot_be_served_is_one_clear_line(tmp_path: Path, code: str
     assert err.count("\n") == 1
 
 
+@pytest.mark.parametrize("name", ["shared", "functions", "benchmarks"])
+async def test_an_app_finds_nothing_that_is_beside_the_host(tmp_path: Path, name: str) -> None:
+    with pytest.raises(CannotStart, match=f"No module named '{name}'"):
+        async with HostProcess({}, app=make_app(tmp_path, f"import {name}")):
+            pass
+
+
 async def test_a_disabled_function_is_not_called_and_needs_nothing(tmp_path: Path) -> None:
     queue = '\n@app.queue_trigger("m", "%NAME%", "C")\ndef q(m: func.QueueMessage): ...\n'
     app = make_app(tmp_path, ONE_FUNCTION + queue)

@@ -346,7 +346,9 @@ async def test_once_the_function_app_is_gone_nothing_more_is_posted(tmp_path: Pa
     async with asyncio.timeout(60):
         while b"changed" not in await process.stdout.readline():
             pass
-        (host,) = (child for child in children_of(process.pid) if b"host" in command_of(child).split(b"\0"))
+        (host,) = (
+            child for child in children_of(process.pid) if b"local.host" in command_of(child).split(b"\0")
+        )
         os.kill(host, signal.SIGKILL)
         out, _ = await process.communicate()
     assert process.returncode == 1
