@@ -20,7 +20,7 @@
 | `GET /_sim/limits` | | `{"arm", "compute"}`: whether each one's request limits are enforced |
 | `POST /_sim/limits` | `arm`, `compute`; what is left out stays | `{}` |
 | `GET /_sim/counts` | | `{"counts": {operation: {status: how many requests}}}` |
-| `GET /_sim/requests` | | `{"counts": {...}, "requests": [...]}`, with each one's `agent` and its VM's true `condition` |
+| `GET /_sim/requests` | | `{"counts": {...}, "requests": [...]}`, with its `agent`, and its VM's true `condition` |
 | `GET /_sim/topic` | | `{"mode", "events": [{"topic", "event"}]}` |
 | `POST /_sim/topic/mode` | `mode` (ok, fail, hang, slow) | `{}` |
 | `GET /_sim/webhook` | | `{"mode", "messages": [{"at", "flavour", "body"}]}` |

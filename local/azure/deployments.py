@@ -72,7 +72,7 @@ class Deployments:
         location, properties = _read(body)
         is_new = deployment_id.lower() not in self.records
         correlation_id = str(uuid4())
-        shown = {
+        shown: dict[str, Any] = {
             "id": deployment_id,
             "name": match["name"],
             "type": TYPE,

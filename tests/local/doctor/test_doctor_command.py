@@ -59,7 +59,10 @@ async def test_an_installation_that_is_well(
         )
     report = json.loads(told.out)
     assert (told.code, told.err, report["verdict"], report["exit_code"]) == (0, "", "ok", 0)
-    assert {finding["verdict"] for finding in report["findings"]} == {"ok"}
+    assert {f["verdict"] for f in report["findings"] if f["check"] != "probe"} == {"ok"}
+    assert [f["fact"] for f in report["findings"] if f["check"] == "probe"] == [
+        "--resource-group NAME makes Azure emit an event, to see whether it arrives"
+    ]
     assert [event["type"] for event in azure.topic_events] == ["Stopgap.Test"]
 
 
@@ -103,6 +106,13 @@ async def test_where_it_cannot_look(environment: Environment, tmp_path: Path) ->
     [
         (["--subscription", "shop"], "expected a GUID"),
         (["--app", "http://stopgap.example.com"], "expected an https address"),
+        (["--resource-group", "rg/../x"], "expected 1 to 90 letters, digits or - _ . ( )"),
+        (["--resource-group", "rg."], "the last not a point"),
+        (["--resource-group", "rg", "--deployed-in", "shop"], "expected a GUID"),
+        (["--resource-group", "rg", "--wait", "soon"], "expected a duration such as 90s"),
+        (["--resource-group", "rg", "--settings", "x.json"], "not allowed with argument"),
+        (["--deployed-in", SUB], "only with --resource-group: --deployed-in"),
+        (["--no-probe", "--wait", "5s"], "only with --resource-group: --no-probe, --wait"),
     ],
 )
 def test_arguments_that_are_wrong(
@@ -119,6 +129,10 @@ def test_help(capsys: pytest.CaptureFixture[str]) -> None:
     out = capsys.readouterr().out
     for option in (
         "--settings FILE",
+        "--resource-group NAME",
+        "--deployed-in SUBSCRIPTION",
+        "--no-probe",
+        "--wait DURATION",
         "--subscription ID",
         "--app URL",
         "--key KEY",
