@@ -1,7 +1,7 @@
 """What is examined: an installation of Stopgap, as its settings name its parts."""
 
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING
@@ -86,7 +86,8 @@ async def reached(settings: Settings, asked: Asked, now: Clock) -> AsyncIterator
             ledger = TableLedger(account, lambda: tables)
         except ValueError as fault:
             raise SettingError(f"{STORAGE} is malformed: {fault}") from None
-        async with tables, queues:
+        async with tables, queues, AsyncExitStack() as stack:
+            stack.push_async_callback(account.close)
             yield Installation(
                 settings=settings,
                 subscriptions=asked.subscriptions or settings.subscriptions,

@@ -8,10 +8,12 @@ import asyncio
 import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from functools import partial
 from secrets import token_hex
+from typing import Annotated
 
+import msgspec
 from azure.core.exceptions import ClientAuthenticationError
 
 from local.doctor import app, delivery
@@ -80,6 +82,14 @@ class Wait:
     def has(self, token: str) -> bool:
         """Whether the probe with this token is the one."""
         return self.arrival is not None and self.arrival.probe.token == token
+
+
+class _Shown(msgspec.Struct):
+    """A probe as health shows it."""
+
+    token: str
+    at: Annotated[datetime, msgspec.Meta(tz=True)]
+    recorded_at: Annotated[datetime, msgspec.Meta(tz=True)]
 
 
 async def look(installation: Installation, subscription: str) -> list[Finding]:
@@ -310,10 +320,9 @@ def read_arrival(told: object, subscription: str) -> Arrival | None:
     if told is None:
         return None
     try:
-        token, *times = (told[name] for name in ("token", "at", "recorded_at"))  # type: ignore[index]
-        at, recorded_at = (datetime.fromisoformat(time).astimezone(UTC) for time in times)
-    except (TypeError, KeyError, ValueError, OverflowError):
+        shown_as = msgspec.convert(told, _Shown)
+    except msgspec.ValidationError:
         raise Malformed(
             f"health: expected token, at and recorded_at of a probe of {subscription}, got {shown(told)}"
         ) from None
-    return Arrival(Probe(subscription, str(token), at), recorded_at)
+    return Arrival(Probe(subscription, shown_as.token, shown_as.at), shown_as.recorded_at)
