@@ -87,8 +87,9 @@ class Arm:
         asked, request = f"ARM, DELETE {path}", HttpRequest("DELETE", self._url(path, api_version))
         loop = asyncio.get_running_loop()
         until = loop.time() + REMOVAL_SECONDS
+        link = ""
         while (answer := await self._answer(asked, request)).status_code == 202:
-            link = answer.headers.get("Location", "")
+            link = answer.headers.get("Location", link)
             if not leads_to(link, self._endpoint):
                 raise Malformed(f"{asked}: expected Location to be on {self._endpoint}, got {shown(link)}")
             if loop.time() > until:

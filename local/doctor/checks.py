@@ -125,7 +125,9 @@ async def _made(installation: Installation, progress: Progress) -> list[Line]:
         if nobody and check.with_token(installation.settings):
             found = [not_checked("nobody is signed in")]
         else:
-            seconds = CHECK_SECONDS + (installation.asked.wait.total_seconds() + PROBE_SECONDS) * check.waits
+            seconds = CHECK_SECONDS
+            if check.waits:
+                seconds += installation.asked.wait.total_seconds() + PROBE_SECONDS
             found = await _within_time(
                 check, seconds, partial(check.look, installation, *filter(None, (subscription,)))
             )

@@ -1,8 +1,8 @@
 """The installation in a resource group, found by Azure Resource Manager alone.
 
-Shapes: azure-mgmt-web (`Site`, `StringDictionary`, `HostKeys`) of 2025-03-01. `azd` tags the resource of a service with
-`azd-service-name`. Where a setting is a reference to a Key Vault, its list has the reference and not the value ("Use
-Key Vault references as app settings").
+Shapes: azure-mgmt-web (`Site`, `StringDictionary`, `HostKeys`) of 2025-03-01. The tag `azd-service-name` is the one by
+which `azd` knows the resource of a service. Where a setting is a reference to a Key Vault, its list has the reference
+and not the value ("Use Key Vault references as app settings").
 """
 
 import asyncio

@@ -5,8 +5,8 @@ subscription's list of deployments is removed afterwards. Shapes: the REST refer
 """
 
 import asyncio
-import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from copy import replace
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
@@ -17,17 +17,16 @@ import msgspec
 from azure.core.exceptions import ClientAuthenticationError
 
 from local.doctor import app, delivery
-from local.doctor.arm import Row, mend_of
+from local.doctor.arm import mend_of
 from local.doctor.delivery import Way
 from local.doctor.deployed import Deployed
-from local.doctor.findings import Finding, Verdict, failed, not_checked, ok, warning, wrong
+from local.doctor.findings import Finding, Verdict, failed, not_checked, warning
 from local.doctor.installation import Installation
+from local.doctor.probe_findings import AGAIN, Wait, judged, likely
 from local.doctor.storage import has_table, unreadable
 from shared.domain.malformed import Malformed, shown
 from shared.domain.probes import PREFIX, Probe, subject_prefix
-from shared.domain.views import time_view
 from shared.ports import Arrival, PortError, Refused
-from shared.settings import Settings
 
 API_VERSION = "2022-09-01"
 TEMPLATE = {
@@ -38,19 +37,6 @@ TEMPLATE = {
 
 LEDGER_PAUSE, HEALTH_PAUSE = 1.0, 3.0
 """Seconds between two looks: health costs the app some requests of its own."""
-
-METRICS = (
-    "MatchedEventCount",
-    "DeliverySuccessCount",
-    "DeliveryAttemptFailCount",
-    "DroppedEventCount",
-    "DeadLetteredCount",
-)
-"""Of a system topic, by event subscription ("Monitor data reference (push delivery)")."""
-
-AGAIN = "run doctor again with a longer --wait; the lines below say what may be the reason, and which command tells"
-
-_APPLICATION = re.compile(r"(?:^|;)\s*ApplicationId=([0-9a-f-]{36})", re.IGNORECASE)
 
 OF_GUESTS = (
     "shutdowns inside a guest cannot be tried without touching a VM: of these, `events` looks at the topic, its event "
@@ -66,22 +52,8 @@ class Witness:
     look: Callable[[], Awaitable[Arrival | None]]
     """Raises port errors and `Malformed`."""
     pause: float
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Wait:
-    """How waiting for a probe ended."""
-
-    seconds: float
-    """How long it lasted."""
-    arrival: Arrival | None
-    """The latest probe then, ours or another; None: none is known of."""
-    fault: PortError | Malformed | None = None
-    """What kept the last look from being had."""
-
-    def has(self, token: str) -> bool:
-        """Whether the probe with this token is the one."""
-        return self.arrival is not None and self.arrival.probe.token == token
+    before: Arrival | None = None
+    """What it told before ours was sent."""
 
 
 class _Shown(msgspec.Struct):
@@ -152,88 +124,12 @@ async def _waited(installation: Installation, witness: Witness, token: str, bega
             arrival = await witness.look()
         except (PortError, Malformed) as unseen:
             fault = unseen
-        ended = Wait(seconds=clock() - began, arrival=arrival, fault=fault)
+        ended = Wait(seconds=clock() - began, arrival=arrival, before=witness.before, fault=fault)
         left = most - ended.seconds
         if ended.has(token) or left <= 0:
             return ended
         installation.say(f"{PREFIX}{token} for {ended.seconds:.0f} s of {most:.0f} s")
         await asyncio.sleep(min(witness.pause, left))
-
-
-def judged(ended: Wait, witness: str, token: str, state: str) -> Finding:
-    """What is to be said of a probe.
-
-    Args:
-        ended: How the wait for it ended.
-        witness: Where it was looked for.
-        token: Its.
-        state: That of its deployment, in words, where it did not arrive.
-    """
-    name, arrival = f"{PREFIX}{token}", ended.arrival
-    if arrival and ended.has(token):
-        recorded = f"recorded at {time_view(arrival.recorded_at)}"
-        return ok(
-            f"an event arrived: {name}, {recorded}, seen {ended.seconds:.1f} s after it was asked for ({witness})"
-        )
-    fact = f"no event arrived: {name} was not seen within {ended.seconds:.0f} s ({witness}); {state}"
-    if ended.fault:
-        return not_checked(f"{fact}; the last look failed: {ended.fault}", AGAIN)
-    if arrival is None:
-        return wrong(f"{fact}; none ever arrived", AGAIN)
-    latest = f"{PREFIX}{arrival.probe.token}, recorded at {time_view(arrival.recorded_at)}"
-    return wrong(f"{fact}; the latest that arrived is {latest}", AGAIN)
-
-
-def likely(ways: Sequence[Way], deployed: Deployed, settings: Settings) -> list[Finding]:
-    """Why a probe may not have arrived, each with the command that tells.
-
-    Args:
-        ways: The event subscriptions that may have let it through; none where these could not be read.
-        deployed: The app.
-        settings: Its settings.
-    """
-    app_id = _APPLICATION.search(settings.insights or "")
-    group = f"--resource-group {deployed.place.resource_group} --name {deployed.name}"
-    if app_id:
-        query = "union exceptions, requests | where timestamp > ago(15m) | order by timestamp desc | take 20"
-        failures = f"az monitor app-insights query --apps {app_id[1]} --analytics-query '{query}'"
-    else:
-        failures = f"az webapp log tail --subscription {deployed.place.subscription} {group}"
-    found = [
-        warning(
-            f"perhaps function {delivery.FUNCTION} is not there, or switched off",
-            f"az functionapp function list --subscription {deployed.place.subscription} {group} --output table",
-        ),
-        warning(f"perhaps function {delivery.FUNCTION} fails: its failures tell why", failures),
-    ]
-    if not ways:
-        return [warning("perhaps there is no event subscription that lets it through: see `events`"), *found]
-    for topic, each in ways:
-        found.append(
-            warning(
-                f"perhaps event subscription {each['name']} of {topic['name']} had it (matched) and could not hand "
-                "it over (failed), or gave it up (dropped, dead-lettered)",
-                f"az monitor metrics list --resource {topic['id']} --interval PT1M --aggregation Total "
-                f"--filter \"EventSubscriptionName eq '{each['name']}'\" --metrics {' '.join(METRICS)}",
-            )
-        )
-        found += _dead_letters(each)
-    return found
-
-
-def _dead_letters(each: Row) -> list[Finding]:
-    """Where those are that an event subscription gives up."""
-    kept = delivery.dead_letters_of(each)
-    if kept is None:
-        return []
-    account, container = kept
-    return [
-        warning(
-            f"perhaps it is among the dead letters of event subscription {each['name']}: these come 5 min late",
-            f"az storage blob list --auth-mode login --account-name {account} --container-name {container} "
-            "--query '[].name' --output tsv",
-        )
-    ]
 
 
 async def _state(installation: Installation, path: str) -> str:
@@ -271,27 +167,27 @@ def _refused(fault: Refused, installation: Installation, subscription: str) -> F
         )
     if isinstance(fault.__cause__, ClientAuthenticationError):
         return failed(fault, mend_of(installation.settings.arm_endpoint))
-    return not_checked(str(fault), "--no-probe leaves it out, where a policy or a lock forbids deployments")
+    return not_checked(str(fault), "see to what Azure says; or leave it out: --no-probe")
 
 
 async def _witness(installation: Installation, subscription: str) -> Witness | Finding:
     """Who can tell: the ledger, else the app; else why nobody can, so that no probe is sent in vain."""
     by_ledger = Witness("in the ledger", partial(_by_ledger, installation, subscription), LEDGER_PAUSE)
     try:
-        await by_ledger.look()
+        before = await by_ledger.look()
     except PortError as fault:
         unread = unreadable(fault, installation.settings.storage, "Table")
     else:
-        return by_ledger
+        return replace(by_ledger, before=before)
     if installation.asked.app is None:
         return unread
     by_app = Witness("by the app's health", partial(_by_health, installation, subscription), HEALTH_PAUSE)
     try:
-        await by_app.look()
+        before = await by_app.look()
     except (PortError, Malformed) as fault:
         fact = f"nobody can tell whether an event arrives, and none is provoked: {unread.fact}; {fault}"
         return not_checked(fact, unread.mend or AGAIN)
-    return by_app
+    return replace(by_app, before=before)
 
 
 async def _by_ledger(installation: Installation, subscription: str) -> Arrival | None:

@@ -87,10 +87,11 @@ async def test_where_it_cannot_look(environment: Environment, tmp_path: Path) ->
         "STOPGAP_ARM_ENDPOINT": "https://127.0.0.1:9",
         "AZURE_TOKEN_CREDENTIALS": "EnvironmentCredential",
     }
-    missing, broken, signed_out = await asyncio.gather(
+    missing, broken, signed_out, not_found = await asyncio.gather(
         doctor("--settings", str(tmp_path / "none.json")),
         doctor("--settings", str(tmp_path / "broken.json"), "--json"),
         doctor("--settings", "none", **nobody),
+        doctor("--resource-group", "rg-stopgap-dev", "--deployed-in", SUB, **nobody),
     )
     assert (missing.code, missing.err) == (2, "")
     assert "none.json: no such file" in missing.out
@@ -99,6 +100,10 @@ async def test_where_it_cannot_look(environment: Environment, tmp_path: Path) ->
     assert "broken.json: is not JSON" in finding["fact"]
     assert (signed_out.code, signed_out.err) == (2, "")
     assert "mend: az login" in signed_out.out
+    assert (not_found.code, not_found.err) == (2, "")
+    assert not_found.out.startswith("Stopgap, as deployed in resource group rg-stopgap-dev\n")
+    assert "mend: az login" in not_found.out
+    assert "all else" in not_found.out
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from copy import deepcopy, replace
 from datetime import timedelta
@@ -19,7 +19,8 @@ from local.doctor.deployed import Deployed, Place
 from local.doctor.findings import Finding, Verdict, not_checked
 from local.doctor.installation import Asked, Installation, reached
 from local.doctor.needs import KINDS, PROBE
-from local.doctor.probe import Wait, judged, likely, read_arrival
+from local.doctor.probe import read_arrival
+from local.doctor.probe_findings import Wait, judged, likely
 from shared import bootstrap
 from shared.adapters.tables import TableLedger
 from shared.domain.malformed import Malformed
@@ -80,18 +81,32 @@ class TestJudged:
     )
     def test_one_that_did_not(self, arrival: Arrival | None, seen: str) -> None:
         found = judged(
-            Wait(seconds=120.4, arrival=arrival), "in the ledger", TOKEN, "the deployment is Succeeded"
+            Wait(seconds=120.4, arrival=arrival, before=arrival),
+            "in the ledger",
+            TOKEN,
+            "the deployment is Succeeded",
         )
         assert found.verdict is Verdict.WRONG
         missed = "no event arrived: stopgap-probe-7f3a was not seen within 120 s (in the ledger)"
         assert found.fact == f"{missed}; the deployment is Succeeded; {seen}"
         assert "--wait" in (found.mend or "")
 
+    def test_another_that_came_meanwhile_may_have_overtaken_it(self) -> None:
+        later = replace(OTHER, probe=replace(OTHER.probe, at=NOON + timedelta(minutes=1)))
+        for before in (None, ARRIVED):
+            ended = Wait(seconds=5, arrival=later, before=before)
+            found = judged(ended, "in the ledger", TOKEN, "the deployment is Succeeded")
+            assert found.blind
+            assert "; meanwhile another did, stopgap-probe-before, recorded at " in found.fact
+        ended = Wait(seconds=5, arrival=OTHER, before=OTHER)
+        assert judged(ended, "in the ledger", TOKEN, "").verdict is Verdict.WRONG
+
     def test_one_that_may_have_arrived_while_nobody_could_look(self) -> None:
         ended = Wait(seconds=3, arrival=None, fault=Unavailable("storage is away"))
         found = judged(ended, "in the ledger", TOKEN, "the deployment is Succeeded")
         assert found.blind
-        assert found.fact.endswith("; the last look failed: storage is away")
+        assert found.fact.startswith("not known whether an event arrived: ")
+        assert found.fact.endswith("; the last look: storage is away")
 
 
 class TestLikely:
@@ -220,7 +235,7 @@ class TestEventSubscriptions:
         assert delivery.judged_for_probes([], SUB, None) == [], "that there is no topic is told already"
 
 
-type Tried = Callable[..., Awaitable[list[Finding]]]
+type Tried = Callable[..., Coroutine[None, None, list[Finding]]]
 
 
 class TestTrial:
