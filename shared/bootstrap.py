@@ -185,7 +185,7 @@ def _put_together() -> App:
 
 async def health() -> dict[str, object]:
     """What the app is set to do, and what keeps it from doing it: `problems` is empty when nothing does."""
-    from shared.web.coverage import coverage_view
+    from shared.web.coverage import coverage_view, probe_view
 
     try:
         made = app()
@@ -200,6 +200,7 @@ async def health() -> dict[str, object]:
     found = [problem for name, part in parts.items() if (problem := await _problem(name, part))]
     policy = made.settings.policy
     swept = {} if found else await made.ledger.coverage(made.settings.subscriptions)
+    probes = {} if found else await made.ledger.probes(made.settings.subscriptions)
     poison = {} if found else await _poisoned(made)
     return {
         "status": "unusable" if found else "ok",
@@ -212,6 +213,7 @@ async def health() -> dict[str, object]:
         "max_deallocations_per_hour": policy.most_per_hour,
         "subscriptions": list(made.settings.subscriptions),
         "sweeps": {each: coverage_view(swept.get(each)) for each in made.settings.subscriptions},
+        "probes": {each: probe_view(probes.get(each)) for each in made.settings.subscriptions},
         "notices": list(policy.channels),
         "poison": poison,
         "counts": dict(made.watch.counts),

@@ -17,8 +17,8 @@ Rows of a VM, by row key:
 
 and one row for all, in a partition of its own, `cap`: when the latest deallocations were sent.
 
-Partition `sweeps` has what the latest sweep of each subscription came to, and `places` where the removal of what is old
-goes on in it; the row keys are subscriptions.
+Partition `sweeps` has what the latest sweep of each subscription came to, `probes` the latest probe that arrived, and
+`places` where the removal of what is old goes on; the row keys are subscriptions.
 
 Partition `days` has the days that were added up, `{subscription}!{day}`, the latest first.
 

@@ -23,6 +23,7 @@ from shared.domain.fleet import Sighted
 from shared.domain.ids import ScaleSetId, VmId
 from shared.domain.money import Offer, Rates
 from shared.domain.observations import Gone, Observation
+from shared.domain.probes import Probe
 from shared.domain.records import Episode, Record, Transition
 from shared.domain.spending import DaySpent, Past
 from shared.domain.states import PowerState
@@ -157,6 +158,13 @@ class Coverage(Struct, frozen=True):
     """Pages of lists that it read."""
     power_states: Mapping[PowerState, int] = {}
     """How many VMs were in which state, as the latest sweep saw that was complete."""
+
+
+class Arrival(Struct, frozen=True):
+    """A probe that arrived."""
+
+    probe: Probe
+    recorded_at: datetime
 
 
 class Tally(Struct, frozen=True):
@@ -315,6 +323,17 @@ class Ledger(Protocol):
 
     async def coverage(self, subscriptions: Sequence[str]) -> dict[str, Coverage]:
         """What the latest sweeps came to; a subscription of which nothing is known, or can be read, is missing."""
+        ...
+
+    async def keep_probe(self, arrival: Arrival) -> bool:
+        """Keep a probe in the place of an earlier one of its subscription; whether it was kept.
+
+        False: the same, or a later one, is there.
+        """
+        ...
+
+    async def probes(self, subscriptions: Sequence[str]) -> dict[str, Arrival]:
+        """The latest probes; a subscription of which none arrived, or none can be read, is missing."""
         ...
 
     async def forget(self, subscription: str, before: datetime, most: int) -> Forgotten:

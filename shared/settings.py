@@ -111,6 +111,12 @@ class Settings(Struct, frozen=True):
         return schedule
 
 
+def arm_endpoint_of(env: Mapping[str, str]) -> str:
+    """Azure Resource Manager's address alone, for who has no other settings yet; `SettingError` when it is none."""
+    address: str = _read(env, "STOPGAP_ARM_ENDPOINT", PUBLIC_ARM)
+    return address
+
+
 def _subscriptions(text: str) -> tuple[str, ...]:
     ids = [parse_subscription(part) for part in text.split(",") if part.strip()]
     if not ids:

@@ -29,12 +29,14 @@ from shared.domain.news import News
 from shared.domain.noticing import mark_failed, mark_sent
 from shared.domain.observations import CLOCKS_DIFFER, Gone, Observation
 from shared.domain.policy import Channel, Policy
+from shared.domain.probes import Probe, read_probe
 from shared.domain.records import Notice, Record
 from shared.domain.settling import covers
 from shared.domain.signals import Event, Signal, read_event, read_scale_set_event
 from shared.domain.telling import Telling
 from shared.measures import Why
 from shared.ports import (
+    Arrival,
     Attempt,
     Change,
     Clock,
@@ -89,6 +91,7 @@ class Outcome(StrEnum):
     SWEPT = "swept"
     COVERED = "covered"
     LEFT_TO_A_SWEEP = "left_to_a_sweep"
+    PROBED = "probe_recorded"
 
 
 class Watch(Struct, eq=False):
@@ -121,10 +124,24 @@ class Watch(Struct, eq=False):
         if scale_set and scale_set.subscription in self.subscriptions:
             return await self._scale_set(scale_set, event)
         if signal is None:
-            return self.came(Outcome.NOT_A_VM, event=event.type, subject=event.subject)
+            return await self._about_no_vm(event)
         if signal.vm.subscription not in self.subscriptions:
             return self.came(Outcome.NOT_WATCHED, event=event.type, subject=event.subject)
         return await self._signal(signal, event=event.type, operation=signal.cause.operation)
+
+    async def _about_no_vm(self, event: Event) -> Outcome:
+        """A probe of a subscription that is watched is kept; whatever else there is is nothing to us."""
+        probe = read_probe(event)
+        if probe is None:
+            return self.came(Outcome.NOT_A_VM, event=event.type, subject=event.subject)
+        if probe.subscription not in self.subscriptions:
+            return self.came(Outcome.NOT_WATCHED, event=event.type, subject=event.subject)
+        return await self._probed(probe)
+
+    async def _probed(self, probe: Probe) -> Outcome:
+        kept = await self.ledger.keep_probe(Arrival(probe, self.now()))
+        outcome = Outcome.PROBED if kept else Outcome.SUPERSEDED
+        return self.came(outcome, subscription=probe.subscription, token=probe.token)
 
     async def look_again(self, look: Look, attempt: int) -> Outcome:
         """Do a look that was asked for earlier.

@@ -38,12 +38,15 @@ class LoggedRequest:
     """The route's name: get, instanceView, list, listAll, listStatus (statusOnly=true), put, patch, delete, start,
     powerOff and so on of VMs; `instance.get` and so on of instances of Uniform scale sets, `scaleSet.list` of these;
     `scaleSet.listAll` and `scaleSet.listInGroup` of the sets, `scaleSet.powerOff` and so on of a set as a whole;
-    operation (polling), subscriptions, permissions, systemTopics, eventSubscriptions, or unknown."""
+    operation (polling), subscriptions, permissions, systemTopics, eventSubscriptions, sites, appSettings, hostKeys;
+    `deployment.put` and so on of deployments at a subscription, operationResult; or unknown."""
     method: str
     path: str
     query: Mapping[str, str]
     status: int
     """0 where the connection was dropped."""
+    agent: str
+    """Who asked, as its `User-Agent` says."""
     condition: Condition | None
     """What was true of the VM or instance that the path names as the answer was made, before an operation that the
     request asks for began; None where it names none that exists."""
@@ -117,6 +120,7 @@ class Arm:
                 path=request.path,
                 query=dict(request.query),
                 status=status,
+                agent=request.headers.get("User-Agent", ""),
                 condition=condition,
             )
         )

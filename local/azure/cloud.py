@@ -10,6 +10,7 @@ from local.azure.burst import Burst, BurstOptions, BurstSettings, plan
 from local.azure.clock import Clock
 from local.azure.compute import Compute
 from local.azure.delivery import EventDelivery
+from local.azure.deployments import Deployments
 from local.azure.endpoint import EndpointMode
 from local.azure.event_subscriptions import EventSubscription, advanced_filter
 from local.azure.fleet import fleet
@@ -23,6 +24,7 @@ from local.azure.prices import RetailPrices
 from local.azure.scale_set_routes import ScaleSetRoutes
 from local.azure.scale_sets import Mode, ScaleSet
 from local.azure.settings import CloudSettings
+from local.azure.sites import Site, Sites
 from local.azure.steering import Steering
 from local.azure.subscriptions import Subscriptions
 from local.azure.system_topics import SystemTopics
@@ -57,7 +59,13 @@ class Cloud(Verbs, Steering):
             event_subscriptions=self.delivery.subscriptions, max_attempts=settings.delivery.max_attempts
         )
         self.listed = Subscriptions(self.compute.subscriptions)
-        parts = (vms, sets, long_running, permissions, topics, self.listed)
+        self.sites = Sites(check_group=self.compute.check_group)
+        self.deployments = Deployments(
+            clock=self.clock,
+            publish=self.delivery.publish,
+            poll_after_seconds=settings.poll_after_seconds,
+        )
+        parts = (vms, sets, long_running, permissions, topics, self.listed, self.sites, self.deployments)
         self.arm = Arm(
             inventory=self.compute,
             routes=tuple(row for part in parts for row in part.routes()),
@@ -138,6 +146,32 @@ class Cloud(Verbs, Steering):
             self.compute.add(scale_set.instance(number), power, since).spec.id for number in range(instances)
         ]
 
+    def add_function_app(
+        self,
+        subscription: str,
+        resource_group: str,
+        name: str,
+        *,
+        host_name: str,
+        settings: Mapping[str, str],
+        **options: Any,  # noqa: ANN401 - the other fields of `Site`
+    ) -> str:
+        """A function app that is deployed already, as ARM shows it. No event. Returns its id.
+
+        What it does is none of ARM's: `host_name` is where it answers, such as `127.0.0.1:7071`.
+        """
+        site = Site(
+            subscription=subscription,
+            resource_group=resource_group,
+            name=name,
+            host_name=host_name,
+            settings=settings,
+            **options,
+        )
+        self.compute.add_resource_group(subscription, resource_group)
+        self.sites.add(site)
+        return site.id
+
     def remove_scale_set(self, set_id: str) -> None:
         """Let a scale set and all its VMs be gone. No event. Raises ArmError if there is none."""
         self.compute.remove_scale_set(self.compute.scale_set(set_id))
@@ -214,6 +248,7 @@ class Cloud(Verbs, Steering):
         *,
         name: str = "stopgap",
         event_types: Collection[str] | None = None,
+        subject_begins_with: str = "",
         advanced_filters: Collection[Mapping[str, Any]] = (),
         subscriptions: Collection[str] | None = None,
         function_id: str | None = None,
@@ -232,6 +267,7 @@ class Cloud(Verbs, Steering):
                 endpoint=endpoint,
                 schema=schema,
                 event_types=_lower(event_types),
+                subject_begins_with=subject_begins_with,
                 advanced_filters=tuple(map(advanced_filter, advanced_filters)),
                 subscriptions=_lower(subscriptions),
                 function_id=function_id,
@@ -263,11 +299,14 @@ class Cloud(Verbs, Steering):
     async def reset(self) -> None:
         """Back to an empty Azure that permits everything.
 
-        No VMs, subscriptions to events, faults, locks, interposed callbacks, logs or received events.
+        No VMs, function apps, deployments, subscriptions to events, faults, locks, interposed callbacks, logs or
+        received events.
         Raises ExceptionGroup of what the callbacks raised.
         """
         await self.compute.reset()
         self.compute.subscriptions = self._first_subscriptions()
+        self.sites.sites.clear()
+        self.deployments.clear()
         await self.delivery.reset()
         await self.topic.reset()
         await self.webhook.reset()

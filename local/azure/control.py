@@ -10,6 +10,7 @@
 | `POST /_sim/scale-sets` | what `Cloud.add_scale_set` takes, by name | 201 `{"ids"}` of the instances |
 | `POST /_sim/scale-sets/remove` | `id` | `{}`: the set and its VMs are gone |
 | `POST /_sim/scale-sets/{verb}` | the scale set's `id`, `instance_ids` or none for all, `by` | 202 `{"operation"}` |
+| `POST /_sim/function-apps` | what `Cloud.add_function_app` takes, by name | 201 `{"id"}` |
 | `POST /_sim/faults` | `kind`, `times`, `method`, `path`, `retry_after`, `code`, `message` | 201 `{}` |
 | `GET /_sim/locks` | | `{"locks": [{"scope_id", "level"}]}` |
 | `POST /_sim/locks` | `scope_id`, `level` (CanNotDelete, ReadOnly) | 201 `{}` |
@@ -19,7 +20,7 @@
 | `GET /_sim/limits` | | `{"arm", "compute"}`: whether each one's request limits are enforced |
 | `POST /_sim/limits` | `arm`, `compute`; what is left out stays | `{}` |
 | `GET /_sim/counts` | | `{"counts": {operation: {status: how many requests}}}` |
-| `GET /_sim/requests` | | `{"counts": {...}, "requests": [...]}`, with the true `condition` of each one's VM |
+| `GET /_sim/requests` | | `{"counts": {...}, "requests": [...]}`, with its `agent`, and its VM's true `condition` |
 | `GET /_sim/topic` | | `{"mode", "events": [{"topic", "event"}]}` |
 | `POST /_sim/topic/mode` | `mode` (ok, fail, hang, slow) | `{}` |
 | `GET /_sim/webhook` | | `{"mode", "messages": [{"at", "flavour", "body"}]}` |
@@ -87,6 +88,7 @@ def control_routes(cloud: Cloud) -> list[web.RouteDef]:
         ("POST", "/_sim/scale-sets", control.add_scale_set),
         ("POST", "/_sim/scale-sets/remove", control.remove_scale_set),
         ("POST", "/_sim/scale-sets/{verb}", control.act_on_scale_set),
+        ("POST", "/_sim/function-apps", control.add_function_app),
         ("POST", "/_sim/faults", control.inject),
         ("GET", "/_sim/locks", control.list_locks),
         ("POST", "/_sim/locks", control.lock),
@@ -172,6 +174,9 @@ class _Control:
         body = await _body(request)
         set_id = _id(body, "scale set")
         return _begun(self._cloud.on_scale_set(set_id, request.match_info["verb"], **body))
+
+    async def add_function_app(self, request: web.Request) -> web.Response:
+        return web.json_response({"id": self._cloud.add_function_app(**await _body(request))}, status=201)
 
     async def inject(self, request: web.Request) -> web.Response:
         self._cloud.inject(Fault(**await _body(request)))

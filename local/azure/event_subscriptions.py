@@ -44,6 +44,8 @@ class EventSubscription:
     schema: Schema
     event_types: frozenset[str] | None = None
     """Lower-case event types that are wanted; None for all."""
+    subject_begins_with: str = ""
+    """How the subjects of events begin that are wanted; letter case does not count."""
     advanced_filters: tuple[AdvancedFilter, ...] = ()
     """All of them are to admit an event."""
     subscriptions: frozenset[str] | None = None
@@ -66,6 +68,7 @@ class EventSubscription:
         return (
             self.covers(event.subscription)
             and self.wants_type(event.type)
+            and event.subject.lower().startswith(self.subject_begins_with.lower())
             and all(condition.admits(event) for condition in self.advanced_filters)
         )
 

@@ -78,7 +78,7 @@ class ControlPlaneCall:
 
 
 def resource_event(ended: ControlPlaneCall, subject: str, *, is_new: bool = False) -> Event:
-    """A `Microsoft.Resources.Resource{Write,Action,Delete}{Success,Failure,Cancel}` event about a VM or scale set."""
+    """A `Microsoft.Resources.Resource{Write,Action,Delete}{Success,Failure,Cancel}` event about a resource."""
     data = _resource_data(ended, subject, f"{ended.resource_type}/{ended.call.action}")
     if not is_new:  # documented: only when updating an existing resource or deleting one
         path = "" if ended.call.kind != "Action" else f"/{ended.call.action.removesuffix('/action')}"
@@ -131,7 +131,7 @@ def _resource_data(ended: ControlPlaneCall, subject: str, operation: str) -> dic
         "authorization": ended.caller.authorization(subject, operation, ended.subscription),
         "claims": ended.caller.claims(ended.at),
         "correlationId": ended.correlation_id,
-        "resourceProvider": "Microsoft.Compute",
+        "resourceProvider": ended.resource_type.partition("/")[0],
         "resourceUri": subject,
         "operationName": operation,
         "status": _STATUSES[ended.outcome],

@@ -81,7 +81,7 @@ class SystemTopics:
 
     def _shown(self, each: EventSubscription, topic_id: str, kind: str) -> dict[str, Any]:
         filters: dict[str, Any] = {
-            "subjectBeginsWith": "",
+            "subjectBeginsWith": each.subject_begins_with,
             "subjectEndsWith": "",
             "includedEventTypes": [name for name in EVENT_TYPES[kind] if each.wants_type(name)],
         }

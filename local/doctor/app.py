@@ -12,6 +12,7 @@ from local.doctor.findings import Finding, failed, not_checked, ok, warning, wro
 from local.doctor.installation import Asked
 from shared.domain.malformed import shown
 from shared.exchange import exchange, plain_client, port_error
+from shared.ports import PortError
 
 CONNECT_SECONDS, READ_SECONDS, REQUEST_SECONDS = 5.0, 18.0, 20.0
 """An app that was asleep has to wake first."""
@@ -25,17 +26,25 @@ async def look(asked: Asked) -> list[Finding]:
     """Ask for its health."""
     if asked.app is None:
         return [not_checked("--app URL asks a deployed app how it is")]
-    client = plain_client(asked.app, connect_seconds=CONNECT_SECONDS, read_seconds=READ_SECONDS)
-    headers = {"x-functions-key": asked.key} if asked.key else {}
-    request = HttpRequest("GET", f"{asked.app}{PATH}", headers=headers)
     try:
-        response = await exchange(lambda: client.send_request(request), seconds=REQUEST_SECONDS)
+        response = await ask(asked.app, asked.key)
+    except PortError as fault:
+        return [failed(fault, _start(asked.app))]
+    health = read_health(response)
+    return _judged(health, asked.app) if health else [_no_health(response, asked.app)]
+
+
+async def ask(app: str, key: str | None) -> AsyncHttpResponse:
+    """What an app answers that is asked for its health, whatever that is. Raises `NotNow` or `Refused`."""
+    client = plain_client(app, connect_seconds=CONNECT_SECONDS, read_seconds=READ_SECONDS)
+    headers = {"x-functions-key": key} if key else {}
+    request = HttpRequest("GET", f"{app}{PATH}", headers=headers)
+    try:
+        return await exchange(lambda: client.send_request(request), seconds=REQUEST_SECONDS)
     except (AzureError, TimeoutError) as error:
-        return [failed(port_error(f"GET {asked.app}{PATH}", error), _start(asked.app))]
+        raise port_error(f"GET {app}{PATH}", error) from error
     finally:
         await client.close()
-    health = _health(response)
-    return _judged(health, asked.app) if health else [_no_health(response, asked.app)]
 
 
 def _judged(health: Health, app: str) -> list[Finding]:
@@ -55,7 +64,7 @@ def _judged(health: Health, app: str) -> list[Finding]:
     return [*well, *problems, *(warning(remark) for remark in remarks)]
 
 
-def _health(response: AsyncHttpResponse) -> Health | None:
+def read_health(response: AsyncHttpResponse) -> Health | None:
     """What an app says of its health, well or not; None when it was not the app that spoke."""
     if response.status_code not in {200, 503}:
         return None

@@ -1,5 +1,6 @@
-"""Azure Resource Manager, only read."""
+"""Azure Resource Manager: its lists, and the few other requests that doctor has for it."""
 
+import asyncio
 from functools import partial
 from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import urlsplit
@@ -12,6 +13,7 @@ from azure.mgmt.core.policies import AsyncARMChallengeAuthenticationPolicy
 
 from shared.domain.malformed import Malformed, shown
 from shared.exchange import answer_to, exchange, leads_to, port_error, read_json
+from shared.ports import Unavailable
 from shared.transport import Transport
 
 if TYPE_CHECKING:
@@ -19,6 +21,9 @@ if TYPE_CHECKING:
 
 CONNECT_SECONDS, READ_SECONDS, REQUEST_SECONDS = 5.0, 8.0, 10.0
 """For a page, the last with its tries."""
+
+REMOVAL_SECONDS, REMOVAL_PAUSE = 30.0, 1.0
+"""For a removal that ARM does not do at once, and between two questions after it."""
 
 PAGES = 20
 """What doctor asks for is a handful of rows: more pages are no answer to it."""
@@ -35,7 +40,7 @@ def mend_of(endpoint: str) -> str:
 
 
 class Arm:
-    """Lists of ARM's. Redirects and links that lead elsewhere are not followed: the token is for ARM alone."""
+    """ARM, as doctor asks it. Redirects and links that lead elsewhere are not followed: the token is for ARM alone."""
 
     def __init__(
         self, credential: "AsyncTokenCredential", endpoint: str, agent: str = "stopgap-doctor"
@@ -60,9 +65,9 @@ class Arm:
     async def listed(self, path: str, api_version: str) -> list[Row]:
         """The rows of a list, all its pages. Raises `NotNow`, `Refused` or `Malformed`."""
         asked = f"ARM, GET {path}"
-        rows, url = list[Row](), f"{self._endpoint}{path}?api-version={api_version}"
+        rows, url = list[Row](), self._url(path, api_version)
         for _ in range(PAGES):
-            page = await self._page(asked, url)
+            page = await self._page(asked, HttpRequest("GET", url))
             rows += page["value"]
             link = page.get("nextLink")
             if not link:
@@ -72,27 +77,54 @@ class Arm:
             url = link
         raise Malformed(f"{asked}: expected at most {PAGES} pages, got another: {shown(url)}")
 
+    async def asked(self, method: str, path: str, api_version: str, body: object = None) -> Row:
+        """The object that ARM answers. Raises `NotNow`, `Refused` or `Malformed`."""
+        request = HttpRequest(method, self._url(path, api_version), json=body)
+        return await self._object(f"ARM, {method} {path}", request)
+
+    async def removed(self, path: str, api_version: str) -> None:
+        """Remove what is there, and return when it is gone. Raises `NotNow`, `Refused` or `Malformed`."""
+        asked, request = f"ARM, DELETE {path}", HttpRequest("DELETE", self._url(path, api_version))
+        loop = asyncio.get_running_loop()
+        until = loop.time() + REMOVAL_SECONDS
+        link = ""
+        while (answer := await self._answer(asked, request)).status_code == 202:
+            link = answer.headers.get("Location", link)
+            if not leads_to(link, self._endpoint):
+                raise Malformed(f"{asked}: expected Location to be on {self._endpoint}, got {shown(link)}")
+            if loop.time() > until:
+                raise Unavailable(f"{asked}: not done within {REMOVAL_SECONDS:g} s")
+            request = HttpRequest("GET", link)
+            await asyncio.sleep(REMOVAL_PAUSE)
+
     async def __aenter__(self) -> Self:
         return self
 
     async def __aexit__(self, *_: object) -> None:
         await self._client.close()
 
-    async def _page(self, asked: str, url: str) -> Row:
-        try:
-            attempt = partial(answer_to, HttpRequest("GET", url), self._client)
-            response = await exchange(attempt, seconds=REQUEST_SECONDS)
-        except (AzureError, TimeoutError) as error:
-            raise port_error(asked, error) from error
-        try:
-            page = read_json(response, "ARM")
-        except Malformed as fault:
-            raise Malformed(f"{asked}: {fault}") from None
-        rows = page.get("value") if isinstance(page, dict) else None
-        if (
-            not isinstance(page, dict)
-            or not isinstance(rows, list)
-            or not all(isinstance(r, dict) for r in rows)
-        ):
+    def _url(self, path: str, api_version: str) -> str:
+        return f"{self._endpoint}{path}?api-version={api_version}"
+
+    async def _page(self, asked: str, request: HttpRequest) -> Row:
+        page = await self._object(asked, request)
+        rows = page.get("value")
+        if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
             raise Malformed(f"{asked}: expected a page of objects in `value`, got {shown(page)}")
         return page
+
+    async def _object(self, asked: str, request: HttpRequest) -> Row:
+        response = await self._answer(asked, request)
+        try:
+            value = read_json(response, "ARM")
+        except Malformed as fault:
+            raise Malformed(f"{asked}: {fault}") from None
+        if not isinstance(value, dict):
+            raise Malformed(f"{asked}: expected an object, got {shown(value)}")
+        return value
+
+    async def _answer(self, asked: str, request: HttpRequest) -> AsyncHttpResponse:
+        try:
+            return await exchange(partial(answer_to, request, self._client), seconds=REQUEST_SECONDS)
+        except (AzureError, TimeoutError) as error:
+            raise port_error(asked, error) from error

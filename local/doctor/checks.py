@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping
+from copy import replace
 from dataclasses import dataclass
 from functools import partial
 
@@ -14,6 +15,7 @@ from local.doctor import (
     notices,
     permissions,
     poison,
+    probe,
     settings,
     storage,
 )
@@ -24,6 +26,9 @@ from shared.settings import SettingError, Settings
 
 CHECK_SECONDS = 25.0
 """For a check as a whole; what it asks has shorter limits of its own."""
+
+PROBE_SECONDS = 60.0
+"""What sending a probe and removing its traces take beyond that and the wait for it."""
 
 type Progress = Callable[[Collection[str]], None]
 """Told of the checks that are still being made."""
@@ -41,6 +46,8 @@ class Check:
     """What to do when there is no answer in time."""
     with_token: Callable[[Settings], bool] = lambda _: False
     """Whether somebody has to be signed in for it."""
+    waits: bool = False
+    """Whether it waits beyond its time, for as long as doctor is asked to."""
 
 
 def _arm_asks(settings: Settings) -> bool:
@@ -67,6 +74,7 @@ CHECKS = (
 SUBSCRIPTION_CHECKS = (
     Check("permissions", "Is what Stopgap needs granted?", permissions.look, _SLOW_ARM, _arm_asks),
     Check("events", "Do events of VMs reach the app?", delivery.look, _SLOW_ARM, _arm_asks),
+    Check("probe", "Does an event arrive?", probe.look, _SLOW_ARM, _arm_asks, waits=True),
 )
 """Of each subscription."""
 
@@ -111,13 +119,17 @@ async def _made(installation: Installation, progress: Progress) -> list[Line]:
     rows = list(_rows(installation))
     open_names = [check.name for check, _ in rows]
     progress(open_names)
+    installation = replace(installation, say=lambda text: progress([*open_names, text]))
 
     async def answered(check: Check, subscription: str | None) -> list[Line]:
         if nobody and check.with_token(installation.settings):
             found = [not_checked("nobody is signed in")]
         else:
+            seconds = CHECK_SECONDS
+            if check.waits:
+                seconds += installation.asked.wait.total_seconds() + PROBE_SECONDS
             found = await _within_time(
-                check, partial(check.look, installation, *filter(None, (subscription,)))
+                check, seconds, partial(check.look, installation, *filter(None, (subscription,)))
             )
         open_names.remove(check.name)
         progress(open_names)
@@ -139,12 +151,14 @@ def _rows(installation: Installation) -> Iterator[tuple[Check, str | None]]:
             yield check, subscription
 
 
-async def _within_time(check: Check, look: Callable[[], Awaitable[list[Finding]]]) -> list[Finding]:
+async def _within_time(
+    check: Check, seconds: float, look: Callable[[], Awaitable[list[Finding]]]
+) -> list[Finding]:
     try:
-        async with asyncio.timeout(CHECK_SECONDS):
+        async with asyncio.timeout(seconds):
             return await look()
     except TimeoutError:
-        return [not_checked(f"{check.question} No answer within {CHECK_SECONDS:g} s", check.mend)]
+        return [not_checked(f"{check.question} No answer within {seconds:g} s", check.mend)]
     except Exception as error:  # noqa: BLE001 - the other checks are wanted all the more
         fact = f"doctor itself failed: {type(error).__name__}: {error}"
         return [not_checked(fact, "please report it, with this line")]

@@ -4,14 +4,15 @@ Shapes: Event Grid's REST reference, 2025-02-15. How retries are spread: "Event 
 """
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
 from urllib.parse import urlsplit
 
 from local.doctor.arm import Row, mend_of
-from local.doctor.filters import HOLE, Sample, lets_through, some
+from local.doctor.filters import lets_through, some
 from local.doctor.findings import Finding, failed, not_checked, ok, warning, wrong
 from local.doctor.installation import Installation
+from local.doctor.needs import KINDS, PROBE, Kind, Need
+from shared.domain import probes
 from shared.domain.malformed import Malformed, shown
 from shared.ports import PortError, Refused
 
@@ -24,141 +25,103 @@ ENOUGH_ATTEMPTS, ENOUGH_MINUTES = 8, 60
 
 UNDER_WAY = {"creating", "updating", "awaitingmanualaction"}
 
-_RESOURCES = "Microsoft.Resources"
-_VM = "Microsoft.Compute/virtualMachines"
-_INSTANCE = "Microsoft.Compute/virtualMachineScaleSets/virtualMachines"
-_ANNOTATED = "Microsoft.ResourceNotifications.HealthResources.ResourceAnnotated"
+PROBES = "stopgap-probe"
+"""What the event subscription is called that lets probes through, and nothing else."""
 
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Need:
-    """An event that the app has to hear of."""
-
-    name: str
-    type: str
-    resource: str
-    data: Mapping[str, str]
-    """What is known of its `data`, by path. Empty: the VM's id."""
-    members: frozenset[str]
-    """All that its `data` can have."""
-
-    def sample(self, subscription: str) -> Sample:
-        """It, about any VM of a subscription."""
-        source = f"/subscriptions/{subscription}"
-        kind, _, rest = self.resource.partition("/")
-        segments = "".join(f"/{segment}/{HOLE}" for segment in rest.split("/"))
-        subject = f"{source}/resourceGroups/{HOLE}/providers/{kind}{segments}"
-        fields = {
-            "subject": subject,
-            "topic": source,
-            "source": source,
-            "eventType": self.type,
-            "type": self.type,
-        }
-        fields |= {f"data.{key}": value or subject for key, value in self.data.items()}
-        return Sample(self.type, {key.lower(): value.lower() for key, value in fields.items()}, self.members)
-
-
-_RESOURCE_DATA = frozenset({
-    "authorization", "claims", "correlationid", "httprequest", "operationname", "resourceprovider", "resourceuri",
-    "status", "subscriptionid", "tenantid",
-})  # fmt: skip
-_HEALTH_DATA = frozenset({"resourceinfo", "operationalinfo", "apiversion"})
-
-
-def _told(name: str, kind: str, resource: str, operation: str) -> Need:
-    data = {
-        "operationName": f"{resource}/{operation}",
-        "authorization.action": f"{resource}/{operation}",
-        "resourceProvider": "Microsoft.Compute",
-        "resourceUri": "",
-        "status": "Succeeded",
-    }
-    return Need(name, f"{_RESOURCES}.Resource{kind}Success", resource, data, _RESOURCE_DATA)
-
-
-_OPERATIONS = (
-    ("power off", "Action", "powerOff/action"),
-    ("deallocate", "Action", "deallocate/action"),
-    ("start", "Action", "start/action"),
-    ("delete", "Delete", "delete"),
-    ("write", "Write", "write"),
-)
-
-
-@dataclass(frozen=True, slots=True)
-class Kind:
-    """A kind of system topic."""
-
-    type: str
-    vital: tuple[Need, ...]
-    """Without them VMs left Stopped are not found."""
-    others: tuple[Need, ...] = ()
-    wanted: str = ""
-    """The options by which the Azure CLI makes an event subscription let them all through."""
-
-
-KINDS = (
-    Kind(
-        "Microsoft.Resources.Subscriptions",
-        vital=tuple(_told(name, kind, _VM, operation) for name, kind, operation in _OPERATIONS),
-        others=tuple(
-            _told(f"{name} in scale sets", kind, _INSTANCE, operation)
-            for name, kind, operation in _OPERATIONS
-        ),
-        wanted="--included-event-types "
-        + " ".join(f"{_RESOURCES}.Resource{kind}Success" for kind in ("Write", "Delete", "Action"))
-        + " --advanced-filter data.operationName StringBeginsWith "
-        "Microsoft.Compute/virtualMachines/ Microsoft.Compute/virtualMachineScaleSets/",
-    ),
-    Kind(
-        "Microsoft.ResourceNotifications.HealthResources",
-        vital=(
-            Need(
-                "shut down inside the guest",
-                _ANNOTATED,
-                _VM,
-                {
-                    "resourceInfo.type": "Microsoft.ResourceHealth/resourceAnnotations",
-                    "resourceInfo.properties.annotationName": "VirtualMachineStoppedInternally",
-                    "resourceInfo.properties.targetResourceType": _VM,
-                    "resourceInfo.properties.targetResourceId": "",
-                },
-                _HEALTH_DATA,
-            ),
-        ),
-        wanted=f"--included-event-types {_ANNOTATED} --advanced-filter "
-        "data.resourceInfo.properties.targetResourceType StringBeginsWith "
-        "Microsoft.Compute/virtualMachines Microsoft.Compute/virtualMachineScaleSets",
-    ),
-)
+type Way = tuple[Row, Row]
+"""A system topic, and an event subscription of it."""
 
 
 async def look(installation: Installation, subscription: str) -> list[Finding]:
     """Both kinds of topics of a subscription, and what is under them."""
     try:
-        topics = await installation.arm.listed(
-            f"/subscriptions/{subscription}/providers/Microsoft.EventGrid/systemTopics", API_VERSION
-        )
+        topics = await _topics(installation, subscription)
         under = [
-            (kind, [(topic, await _under(installation, topic)) for topic in _of(topics, kind, subscription)])
-            for kind in KINDS
+            (kind, await _with_those_under(installation, _of(topics, kind, subscription))) for kind in KINDS
         ]
     except (PortError, Malformed) as fault:
         return [_unseen(fault, subscription, installation.settings.arm_endpoint)]
-    return [finding for kind, found in under for finding in judged(kind, found, subscription)]
+    found = [finding for kind, each in under for finding in judged(kind, each, subscription)]
+    if installation.asked.probing:
+        deployed = installation.asked.deployed
+        found += judged_for_probes(under[0][1], subscription, deployed.id if deployed else None)
+    return found
+
+
+async def ways_of_probes(installation: Installation, subscription: str) -> list[Way]:
+    """The event subscriptions that lead to us and may let a probe through. Raises port errors and `Malformed`."""
+    topics = _of(await _topics(installation, subscription), KINDS[0], subscription)
+    return _for_probes(await _with_those_under(installation, topics), subscription)
+
+
+def judged_for_probes(
+    topics: Sequence[tuple[Row, Sequence[Row]]], subscription: str, site: str | None
+) -> list[Finding]:
+    """What is to be said of the way that a probe takes.
+
+    Args:
+        topics: Those for resource events, each with its event subscriptions. That there is none is told otherwise.
+        subscription: The probe's.
+        site: ARM id of the function app; None: not known.
+    """
+    if not topics:
+        return []
+    ways = _for_probes(topics, subscription)
+    if not ways:
+        topic, _ = topics[0]
+        return [
+            wrong(
+                f"no event subscription of topic {topic['name']} lets doctor's probes through to function {FUNCTION}",
+                f"az eventgrid system-topic event-subscription create {_at(topic)} --name {PROBES} "
+                f"--endpoint-type azurefunction --endpoint {site or '<id of the function app>'}/functions/{FUNCTION} "
+                f"--included-event-types {PROBE.type} --subject-begins-with {probes.subject_prefix(subscription)}",
+            )
+        ]
+    by = ", ".join(each["name"] for _, each in ways)
+    # Of those that let VMs' events through as well, their state is told with these.
+    states = [found for _, each in ways if _only_for_probes(each, subscription) for found in _state(each)]
+    return states or [ok(f"doctor's probes are let through, by {by}")]
+
+
+def _for_probes(topics: Sequence[tuple[Row, Sequence[Row]]], subscription: str) -> list[Way]:
+    sample = PROBE.sample(subscription)
+    return [
+        (topic, each)
+        for topic, others in topics
+        for each in others
+        if leads_to_us(each) and lets_through(_filter(each), sample) is not False
+    ]
+
+
+def _only_for_probes(each: Row, subscription: str) -> bool:
+    """Whether an event subscription lets probes through and certainly nothing that is about VMs."""
+    condition = _filter(each)
+    needs = (need for kind in KINDS for need in (*kind.vital, *kind.others))
+    return lets_through(condition, PROBE.sample(subscription)) is not False and all(
+        lets_through(condition, need.sample(subscription)) is False for need in needs
+    )
+
+
+def _filter(each: Row) -> Row:
+    condition: Row = each["properties"].get("filter") or {}
+    return condition
 
 
 def judged(kind: Kind, topics: Sequence[tuple[Row, Sequence[Row]]], subscription: str) -> list[Finding]:
-    """What is to be said of the topics of a kind, each with its event subscriptions."""
+    """What is to be said of the topics of a kind, each with its event subscriptions; of VMs' events, not of probes."""
     if not topics:
         source = f"--source /subscriptions/{subscription} --topic-type {kind.type} --location global"
         make = f"az eventgrid system-topic create --subscription {subscription} --resource-group <group>"
         return [wrong(f"there is no system topic of {kind.type}", f"{make} --name <name> {source}")]
-    ours = [(topic, each) for topic, others in topics for each in others if leads_to_us(each)]
+    ours = [
+        (topic, each)
+        for topic, others in topics
+        for each in others
+        if leads_to_us(each) and not _only_for_probes(each, subscription)
+    ]
     if not ours:
         topic, others = topics[0]
-        elsewhere = f" ({', '.join(_elsewhere(each) for each in others)})" if others else ""
+        elsewhere = f" ({', '.join(_elsewhere(each, subscription) for each in others)})" if others else ""
         return [
             wrong(
                 f"no event subscription of topic {topic['name']} leads to function {FUNCTION}{elsewhere}",
@@ -183,7 +146,7 @@ def leads_to_us(each: Row) -> bool:
 
 def _gaps(kind: Kind, ours: Sequence[tuple[Row, Row]], subscription: str) -> list[Finding]:
     """What the event subscriptions that lead to us let through, together."""
-    filters = [each["properties"].get("filter") or {} for _, each in ours]
+    filters = [_filter(each) for _, each in ours]
     answers = {
         need: some(lets_through(condition, need.sample(subscription)) for condition in filters)
         for need in (*kind.vital, *kind.others)
@@ -260,11 +223,34 @@ def _of(topics: Sequence[Row], kind: Kind, subscription: str) -> list[Row]:
     ]
 
 
+async def _topics(installation: Installation, subscription: str) -> list[Row]:
+    """All system topics of a subscription. Raises port errors and `Malformed`."""
+    path = f"/subscriptions/{subscription}/providers/Microsoft.EventGrid/systemTopics"
+    return await installation.arm.listed(path, API_VERSION)
+
+
+async def _with_those_under(installation: Installation, topics: Sequence[Row]) -> list[tuple[Row, list[Row]]]:
+    """Topics, each with its event subscriptions."""
+    return [(topic, await _under(installation, topic)) for topic in topics]
+
+
 async def _under(installation: Installation, topic: Row) -> list[Row]:
     found = await installation.arm.listed(f"{topic['id']}/eventSubscriptions", API_VERSION)
     for each in found:
         _properties(each)
     return found
+
+
+def dead_letters_of(each: Row) -> tuple[str, str] | None:
+    """Storage account and container of what an event subscription gives up; None: it is lost."""
+    properties = each["properties"]
+    by_identity = properties.get("deadLetterWithResourceIdentity") or {}
+    kept = by_identity.get("deadLetterDestination") or properties.get("deadLetterDestination") or {}
+    where = kept.get("properties") or {}
+    account, container = where.get("resourceId"), where.get("blobContainerName")
+    if not isinstance(account, str) or not isinstance(container, str):
+        return None
+    return account.rpartition("/")[2], container
 
 
 def _properties(row: Row) -> Row:
@@ -281,7 +267,9 @@ def _destination(each: Row) -> Row:
     return properties.get("destination") or by_identity.get("destination") or {}
 
 
-def _elsewhere(each: Row) -> str:
+def _elsewhere(each: Row, subscription: str) -> str:
+    if leads_to_us(each) and _only_for_probes(each, subscription):
+        return f"{each['name']} is for doctor's probes alone"
     return f"{each['name']} leads to a {_destination(each).get('endpointType')}"
 
 

@@ -1,11 +1,13 @@
 """What is examined: an installation of Stopgap, as its settings name its parts."""
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from local.doctor.arm import Arm
+from local.doctor.deployed import Deployed
 from shared import bootstrap
 from shared.adapters.queues import queue_service
 from shared.adapters.tables import TableLedger, table_service
@@ -30,6 +32,17 @@ class Asked:
     key: str | None = None
     """A function key of it."""
     send_test_notice: bool = False
+    deployed: Deployed | None = None
+    """The installation, where it was found by its resource group; None: settings were given."""
+    probe: bool = True
+    """Whether an event may be provoked there, to see whether it arrives."""
+    wait: timedelta = timedelta()
+    """How long to wait for it."""
+
+    @property
+    def probing(self) -> bool:
+        """Whether an event is to be provoked."""
+        return self.deployed is not None and self.probe
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,6 +59,8 @@ class Installation:
     ledger: Ledger
     asked: Asked
     now: Clock
+    say: Callable[[str], None] = lambda _: None
+    """Told what is waited for, by checks that take long."""
 
     @property
     def address(self) -> str:
@@ -71,7 +86,8 @@ async def reached(settings: Settings, asked: Asked, now: Clock) -> AsyncIterator
             ledger = TableLedger(account, lambda: tables)
         except ValueError as fault:
             raise SettingError(f"{STORAGE} is malformed: {fault}") from None
-        async with tables, queues:
+        async with tables, queues, AsyncExitStack() as stack:
+            stack.push_async_callback(account.close)
             yield Installation(
                 settings=settings,
                 subscriptions=asked.subscriptions or settings.subscriptions,

@@ -23,6 +23,7 @@ from shared.domain.spending import DaySpent, Past, pasts
 from shared.domain.states import PowerState, ProvisioningState, Reading
 from shared.domain.telling import Telling
 from shared.ports import (
+    Arrival,
     Busy,
     Change,
     Clock,
@@ -59,6 +60,7 @@ class MemoryLedger:
         self._drawn: tuple[datetime, ...] = ()
         self._planned: dict[str, datetime] = {}
         self._coverage: dict[str, Coverage] = {}
+        self._probes: dict[str, Arrival] = {}
         self._places: dict[str, tuple[str, VmId, datetime, int]] = {}
         self._prices: dict[Offer, Fetched] = {}
         self._pasts: dict[tuple[datetime, VmId, datetime, bool], Past] = {}
@@ -215,6 +217,21 @@ class MemoryLedger:
         """What the latest sweeps came to."""
         await asyncio.sleep(0)
         return {each: self._coverage[each] for each in subscriptions if each in self._coverage}
+
+    async def keep_probe(self, arrival: Arrival) -> bool:
+        """Keep a probe in the place of an earlier one; whether it was kept."""
+        await asyncio.sleep(0)
+        probe = arrival.probe
+        kept = self._probes.get(probe.subscription)
+        follows = probe.follows(kept.probe if kept else None)
+        if follows:
+            self._probes[probe.subscription] = arrival
+        return follows
+
+    async def probes(self, subscriptions: Sequence[str]) -> dict[str, Arrival]:
+        """The latest probes."""
+        await asyncio.sleep(0)
+        return {each: self._probes[each] for each in subscriptions if each in self._probes}
 
     async def forget(self, subscription: str, before: datetime, most: int) -> Forgotten:
         """Remove what is from before a time, of at most so many transitions, episodes and entries."""

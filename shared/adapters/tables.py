@@ -8,7 +8,6 @@ import re
 import sys
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from contextlib import suppress
 from datetime import datetime, timedelta
 from functools import cached_property, partial
 from itertools import accumulate, batched
@@ -30,6 +29,7 @@ from shared.domain.spending import DaySpent, Past
 from shared.domain.states import PowerState
 from shared.exchange import error_code
 from shared.ports import (
+    Arrival,
     Busy,
     Change,
     Conflict,
@@ -78,6 +78,9 @@ _DAYS = "days"
 
 _SWEEPS = "sweeps"
 """The partition of what sweeps came to, a row for each subscription."""
+
+_PROBES = "probes"
+"""The partition of the probes that arrived, a row for each subscription: the latest."""
 
 _PLANS = "plans"
 """The partition of the sweeps that events ask for, a row for each subscription."""
@@ -411,24 +414,46 @@ class TableLedger:
 
     async def coverage(self, subscriptions: Sequence[str]) -> dict[str, Coverage]:
         """A point read of one; of several one query, from the first to the last of them."""
+        return await self._of_each(_SWEEPS, subscriptions, Coverage)
+
+    async def keep_probe(self, arrival: Arrival) -> bool:
+        """A point read, and a conditional write of what is later; both again if somebody else writes meanwhile."""
+        probe = arrival.probe
+        what = f"save of a probe of {probe.subscription}"
+        for _ in range(DRAWS):
+            found = await self._read(what, _PROBES, probe.subscription)
+            kept = _readable(found.row, Arrival) if found else None
+            if not probe.follows(kept.probe if kept else None):
+                return False
+            row = layout.columns(_PROBES, probe.subscription, arrival)
+            try:
+                await self._write(what, [layout.conditional(row, found.etag if found else None)])
+            except Conflict:
+                continue
+            return True
+        raise Busy(f"table {TABLE}, {what}: overtaken by others {DRAWS} times")
+
+    async def probes(self, subscriptions: Sequence[str]) -> dict[str, Arrival]:
+        """As `coverage`."""
+        return await self._of_each(_PROBES, subscriptions, Arrival)
+
+    async def _of_each[Value: (Coverage, Arrival)](
+        self, partition: str, subscriptions: Sequence[str], of: type[Value]
+    ) -> dict[str, Value]:
+        """Of a partition with a row for each subscription. One that is damaged is none: it is soon written anew."""
         rows = dict[str, Row]()
         match subscriptions:
             case []:
                 return {}
             case [subscription]:
-                one = await self._read(f"read of the sweep of {subscription}", _SWEEPS, subscription)
+                one = await self._read(f"read of {partition}, {subscription}", partition, subscription)
                 rows = {subscription: one.row} if one else {}
             case _:
                 first, last = min(subscriptions)[:-1], layout.end_of(max(subscriptions))
-                found = await self._find(_SWEEPS, first, last, {}, sys.maxsize)
+                found = await self._find(partition, first, last, {}, sys.maxsize)
                 rows = {str(row["RowKey"]): row for row in found}
-        coverage = dict[str, Coverage]()
-        for each in subscriptions:
-            # One that is damaged counts for none: the next sweep writes it anew.
-            with suppress(Damaged):
-                if each in rows:
-                    coverage[each] = _value(rows[each], Coverage)
-        return coverage
+        values = {each: _readable(rows[each], of) for each in subscriptions if each in rows}
+        return {each: value for each, value in values.items() if value}
 
     async def forget(self, subscription: str, before: datetime, most: int) -> Forgotten:
         """One query for each 1,000 rows, of their keys, which have their time; a transaction for each 100 that go.
@@ -634,15 +659,21 @@ def _named_by(fault: PortError, works: Sequence[list[Write]]) -> int:
 
 def _ended_at(found: Found | None) -> datetime | None:
     """When an episode ended; None when it lasts, or cannot be read."""
+    episode = _readable(found.row, Episode) if found else None
+    return episode.ended_at if episode else None
+
+
+def _readable[Value: (Episode, Coverage, Arrival)](row: Row, of: type[Value]) -> Value | None:
+    """What a row holds; None where it is damaged."""
     try:
-        return _value(found.row, Episode).ended_at if found else None
+        return _value(row, of)
     except Damaged:
         return None
 
 
-def _value[Value: (Record, Transition, Episode, Entry, Past, DaySpent, Fetched, Coverage, _Drawn, _Planned)](
-    row: Row, of: type[Value]
-) -> Value:
+def _value[
+    Value: (Record, Transition, Episode, Entry, Past, DaySpent, Fetched, Coverage, Arrival, _Drawn, _Planned)
+](row: Row, of: type[Value]) -> Value:
     try:
         return msgspec.json.decode(str(row.get("body")), type=of)
     except msgspec.MsgspecError as fault:

@@ -1,4 +1,4 @@
-"""What sweeps saw and what not, for health and summary: plain JSON values, and remarks in words."""
+"""What sweeps saw and what not, and the probes that arrived, for health and summary: plain JSON values, and words."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -9,7 +9,7 @@ from shared.domain.observations import CLOCKS_DIFFER
 from shared.domain.schedule import last_but_one
 from shared.domain.states import PowerState
 from shared.domain.views import time_view
-from shared.ports import Coverage
+from shared.ports import Arrival, Coverage
 from shared.summaries import Summary
 
 BASIS = "list prices, before reservations, savings plans and agreements"
@@ -36,6 +36,17 @@ def coverage_view(coverage: Coverage | None) -> dict[str, object] | None:
         "gone": coverage.gone,
         "fault_count": coverage.fault_count,
         "faults": list(coverage.faults[:FAULTS]),
+    }
+
+
+def probe_view(arrival: Arrival | None) -> dict[str, object] | None:
+    """The latest probe that arrived from a subscription; None when none did."""
+    if arrival is None:
+        return None
+    return {
+        "token": arrival.probe.token,
+        "at": time_view(arrival.probe.at),
+        "recorded_at": time_view(arrival.recorded_at),
     }
 
 

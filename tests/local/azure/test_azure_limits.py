@@ -222,6 +222,8 @@ class TestComputesLimits:
         known = {route.name for route in reader.azure.arm.routes} | {"listStatus"}
         assert set(POLICIES) <= known
         others = {"subscriptions", "permissions", "systemTopics", "eventSubscriptions", "eventSubscription"}
+        others |= {"sites", "appSettings", "hostKeys", "operationResult"}
+        others |= {"deployment.put", "deployment.get", "deployment.delete"}
         assert known - set(POLICIES) <= others
 
 

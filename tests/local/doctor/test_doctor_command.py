@@ -59,7 +59,10 @@ async def test_an_installation_that_is_well(
         )
     report = json.loads(told.out)
     assert (told.code, told.err, report["verdict"], report["exit_code"]) == (0, "", "ok", 0)
-    assert {finding["verdict"] for finding in report["findings"]} == {"ok"}
+    assert {f["verdict"] for f in report["findings"] if f["check"] != "probe"} == {"ok"}
+    assert [f["fact"] for f in report["findings"] if f["check"] == "probe"] == [
+        "--resource-group NAME makes Azure emit an event, to see whether it arrives"
+    ]
     assert [event["type"] for event in azure.topic_events] == ["Stopgap.Test"]
 
 
@@ -84,10 +87,11 @@ async def test_where_it_cannot_look(environment: Environment, tmp_path: Path) ->
         "STOPGAP_ARM_ENDPOINT": "https://127.0.0.1:9",
         "AZURE_TOKEN_CREDENTIALS": "EnvironmentCredential",
     }
-    missing, broken, signed_out = await asyncio.gather(
+    missing, broken, signed_out, not_found = await asyncio.gather(
         doctor("--settings", str(tmp_path / "none.json")),
         doctor("--settings", str(tmp_path / "broken.json"), "--json"),
         doctor("--settings", "none", **nobody),
+        doctor("--resource-group", "rg-stopgap-dev", "--deployed-in", SUB, **nobody),
     )
     assert (missing.code, missing.err) == (2, "")
     assert "none.json: no such file" in missing.out
@@ -96,6 +100,10 @@ async def test_where_it_cannot_look(environment: Environment, tmp_path: Path) ->
     assert "broken.json: is not JSON" in finding["fact"]
     assert (signed_out.code, signed_out.err) == (2, "")
     assert "mend: az login" in signed_out.out
+    assert (not_found.code, not_found.err) == (2, "")
+    assert not_found.out.startswith("Stopgap, as deployed in resource group rg-stopgap-dev\n")
+    assert "mend: az login" in not_found.out
+    assert "all else" in not_found.out
 
 
 @pytest.mark.parametrize(
@@ -103,6 +111,13 @@ async def test_where_it_cannot_look(environment: Environment, tmp_path: Path) ->
     [
         (["--subscription", "shop"], "expected a GUID"),
         (["--app", "http://stopgap.example.com"], "expected an https address"),
+        (["--resource-group", "rg/../x"], "expected 1 to 90 letters, digits or - _ . ( )"),
+        (["--resource-group", "rg."], "the last not a point"),
+        (["--resource-group", "rg", "--deployed-in", "shop"], "expected a GUID"),
+        (["--resource-group", "rg", "--wait", "soon"], "expected a duration such as 90s"),
+        (["--resource-group", "rg", "--settings", "x.json"], "not allowed with argument"),
+        (["--deployed-in", SUB], "only with --resource-group: --deployed-in"),
+        (["--no-probe", "--wait", "5s"], "only with --resource-group: --no-probe, --wait"),
     ],
 )
 def test_arguments_that_are_wrong(
@@ -119,6 +134,10 @@ def test_help(capsys: pytest.CaptureFixture[str]) -> None:
     out = capsys.readouterr().out
     for option in (
         "--settings FILE",
+        "--resource-group NAME",
+        "--deployed-in SUBSCRIPTION",
+        "--no-probe",
+        "--wait DURATION",
         "--subscription ID",
         "--app URL",
         "--key KEY",

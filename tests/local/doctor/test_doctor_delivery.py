@@ -8,9 +8,10 @@ from local.azure.faults import Fault
 from local.azure.permissions import WATCH
 from local.azure.server import SimulatedAzure
 from local.azure.system_topics import EVENT_TYPES
-from local.doctor.delivery import KINDS, judged, leads_to_us
+from local.doctor.delivery import judged, leads_to_us
 from local.doctor.filters import lets_through
 from local.doctor.findings import Finding, Verdict
+from local.doctor.needs import KINDS
 from shared.domain.signals import ANNOTATIONS, OPERATIONS
 from tests.contracts.canned import Canned, said
 from tests.local.azure.receiver import Receiver

@@ -153,7 +153,7 @@ class TestOddAnswers:
         ("answer", "fact"),
         [
             (said(200, "<html>Sign in</html>", content_type="text/html"), "expected JSON, got b'<html>"),
-            (said(200, "[]"), "expected a page of objects in `value`, got []"),
+            (said(200, "[]"), "expected an object, got []"),
             (said(200, "{}"), "expected a page of objects in `value`"),
             (said(200, '{"value": [1]}'), "expected a page of objects in `value`"),
             (said(200, '{"value": [{"actions": "*"}]}'), "to be a list of patterns"),
