@@ -52,6 +52,9 @@ param currency string = 'USD'
 @description('Optional. Whether the name of who called Azure is kept, which is personal data. Default: false.')
 param keepCaller bool = false
 
+@description('Optional. Object id of who may read the ledger and the queues, so that doctor can. Empty: nobody. Default: empty.')
+param readerId string = ''
+
 @secure()
 @description('Optional. Webhook of Slack or Teams that notices go to: its address, or a reference to it in a key vault. Default: none.')
 param webhookUrl string = ''
@@ -128,6 +131,7 @@ module storage 'storage.bicep' = {
     sku: storageSku
     privateNetworking: privateNetworking
     principalId: identities.outputs.appPrincipalId
+    readerId: readerId
   }
 }
 

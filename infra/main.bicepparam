@@ -20,6 +20,7 @@ param sweepSchedule = readEnvironmentVariable('STOPGAP_SWEEP_SCHEDULE', '0 */15 
 param retention = readEnvironmentVariable('STOPGAP_RETENTION', '400d')
 param currency = readEnvironmentVariable('STOPGAP_CURRENCY', 'USD')
 param keepCaller = bool(readEnvironmentVariable('STOPGAP_KEEP_CALLER', 'false'))
+param readerId = readEnvironmentVariable('AZURE_PRINCIPAL_ID', '')
 param webhookUrl = readEnvironmentVariable('STOPGAP_WEBHOOK_URL', '')
 param signInClientId = readEnvironmentVariable('STOPGAP_SIGN_IN_CLIENT_ID', '')
 param alertEmail = readEnvironmentVariable('STOPGAP_ALERT_EMAIL', '')

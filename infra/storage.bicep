@@ -18,6 +18,9 @@ param privateNetworking bool
 @description('Required. Object id of the identity that the app and its host work by.')
 param principalId string
 
+@description('Required. Object id of who may read the ledger and the queues; empty: nobody.')
+param readerId string
+
 var builtin = loadJsonContent('builtin-roles.json')
 
 // The names are those in the code. The host makes a `-poison` queue when it first needs it; it is here so that
@@ -27,6 +30,8 @@ var queueNames = ['looks', 'deallocations', 'sweeps', 'looks-poison', 'deallocat
 // What the host needs to run the app: its locks, timers and keys are blobs, and it takes messages off the queues
 // and makes them poison. What the app itself does here is in roles.json and access.bicep.
 var hostRoles = ['Storage Blob Data Owner', 'Storage Queue Data Contributor']
+
+var readerRoles = empty(readerId) ? [] : ['Storage Queue Data Reader', 'Storage Table Data Reader']
 
 resource account 'Microsoft.Storage/storageAccounts@2024-01-01' = {
   name: 'st${token}'
@@ -120,6 +125,17 @@ resource hosts 'Microsoft.Authorization/roleAssignments@2022-04-01' = [
       roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', builtin[role])
       principalId: principalId
       principalType: 'ServicePrincipal'
+    }
+  }
+]
+
+resource reads 'Microsoft.Authorization/roleAssignments@2022-04-01' = [
+  for role in readerRoles: {
+    name: guid(account.id, readerId, builtin[role])
+    scope: account
+    properties: {
+      roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', builtin[role])
+      principalId: readerId
     }
   }
 ]

@@ -25,6 +25,7 @@ MOST: Mapping[str, Any] = {
     "privateNetworking": True,
     "signInClientId": "33333333-3333-4333-8333-333333333333",
     "webhookUrl": "https://hooks.slack.com/services/T0/B0/secret",
+    "readerId": "55555555-5555-4555-8555-555555555555",
     "alertEmail": "ops@example.com",
 }
 

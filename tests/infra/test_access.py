@@ -7,7 +7,7 @@ import pytest
 
 from local.deploy.environment import Environment
 from local.deploy.stacks import access_group_parameters, access_parameters
-from tests.infra.conftest import GROUP, HOME, OTHER, env_after
+from tests.infra.conftest import GROUP, HOME, MOST, OTHER, env_after
 from tests.infra.deployed import Deployment, Made, Scope, deploy
 from tests.infra.syntax import INFRA
 
@@ -105,6 +105,7 @@ def test_what_the_host_and_the_topic_need_is_by_built_in_roles_on_one_resource_e
     granted = {
         (by_id[made.body["properties"]["roleDefinitionId"].rpartition("/")[2]], _on(made))
         for made in most.of_type(ASSIGNMENT)
+        if made.body["properties"]["principalId"] == most.outputs["STOPGAP_PRINCIPAL_ID"]
     }
     assert granted == {
         ("Storage Blob Data Owner", "Microsoft.Storage/storageAccounts"),
@@ -112,6 +113,20 @@ def test_what_the_host_and_the_topic_need_is_by_built_in_roles_on_one_resource_e
         ("EventGrid Data Sender", "Microsoft.EventGrid/topics"),
         ("Monitoring Metrics Publisher", "Microsoft.Insights/components"),
     }
+
+
+def test_who_deploys_may_read_the_data_and_no_more(most: Deployment, least: Deployment) -> None:
+    by_id = {value: name for name, value in BUILTIN.items()}
+
+    def read_by(reader: str, deployment: Deployment) -> set[str]:
+        return {
+            by_id[made.body["properties"]["roleDefinitionId"].rpartition("/")[2]]
+            for made in deployment.of_type(ASSIGNMENT)
+            if made.body["properties"]["principalId"] == reader
+        }
+
+    assert read_by(MOST["readerId"], most) == {"Storage Table Data Reader", "Storage Queue Data Reader"}
+    assert len(least.of_type(ASSIGNMENT)) == len(most.of_type(ASSIGNMENT)) - 2
 
 
 def _on(made: Made) -> str:

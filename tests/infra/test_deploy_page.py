@@ -21,6 +21,7 @@ WORKED_OUT = {
     "resourceGroupName": "`rg-stopgap-` and the environment's name",
     "subscriptions": "the one that is deployed to",
     "signInClientId": "none; the hooks set it",
+    "readerId": "none; azd sets it to who deploys",
 }
 """Defaults that are no plain values, in words."""
 
@@ -96,12 +97,13 @@ def test_names_are_those_that_are_given() -> None:
 def test_its_commands_of_ours_can_be_given(page: str) -> None:
     path = ROOT / "docs" / page
     for line in re.findall(r"\.venv/bin/python -m local ([^`\n]+)", path.read_text()):
-        name, *arguments = shlex.split(line.split(" | ")[0].rstrip("."))
+        if "..." in line or "…" in line:
+            continue
+        name, *arguments = shlex.split(line)
         module, _ = COMMANDS[name]
         parser = argparse.ArgumentParser(exit_on_error=False)
         module.add_arguments(parser)
-        if not any("..." in each or "…" in each for each in arguments):
-            parser.parse_args(arguments)
+        parser.parse_args(arguments)
 
 
 def test_each_step_of_the_hooks_is_in_the_order_of_the_page() -> None:

@@ -6,9 +6,10 @@ from typing import Any
 import pytest
 
 from local.deploy.stacks import Watched, events_parameters
-from local.doctor.delivery import KINDS, judged
+from local.doctor.delivery import judged
 from local.doctor.filters import Sample, lets_through
 from local.doctor.findings import Verdict
+from local.doctor.needs import KINDS
 from shared.domain.signals import ANNOTATIONS, OPERATIONS
 from tests.infra.conftest import FOUND, HOME, OTHER, env_after
 from tests.infra.deployed import Deployment, Fault, Made, Scope, deploy
