@@ -58,16 +58,19 @@ class Recording:
                 file.write(f"{action}\n")
 
     def _asked(self, method: str, url: str, headers: Mapping[str, str], body: bytes) -> set[str]:
-        match self._services.get(urlsplit(url).netloc):
-            case "table":
-                return of_table(method, url, headers, body)
-            case "queue":
-                return of_queue(method, url)
+        try:
+            match self._services.get(urlsplit(url).netloc):
+                case "table":
+                    return of_table(method, url, headers, body)
+                case "queue":
+                    return of_queue(method, url)
+        except ValueError as fault:  # which fails nobody's request: it is written down, and stands out
+            return {f"unknown: {method} {urlsplit(url).path}: {fault}"}
         return {SEND_EVENTS} if urlsplit(url).path.endswith("/api/events") else set()
 
 
 def _services(environment: Mapping[str, str]) -> dict[str, str]:
-    """Which service answers at which address."""
+    """Which service answers at which address. Where both have one, nobody can tell: neither is in it."""
     text = environment.get("AzureWebJobsStorage", "")
     parts = dict(part.split("=", 1) for part in text.split(";") if "=" in part)
     named = {service: parts.get(f"{service.capitalize()}Endpoint", "") for service in ("table", "queue")}
@@ -76,4 +79,5 @@ def _services(environment: Mapping[str, str]) -> dict[str, str]:
         for service in named
         if (uri := environment.get(f"AzureWebJobsStorage__{service}ServiceUri", ""))
     }
-    return {urlsplit(address).netloc: service for service, address in named.items() if address}
+    places = {service: urlsplit(address).netloc for service, address in named.items() if address}
+    return {place: service for service, place in places.items() if list(places.values()).count(place) == 1}

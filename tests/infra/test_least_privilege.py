@@ -120,6 +120,18 @@ def test_a_host_writes_down_each_permission_once_and_leaves_out_its_own(tmp_path
     assert asked(tmp_path) == {READ_ENTITIES, SEND_EVENTS}
 
 
+def test_what_a_host_does_not_know_fails_nothing_and_stands_out(tmp_path: Path) -> None:
+    recording = Recording(tmp_path / "asked.txt", {"AzureWebJobsStorage": f"TableEndpoint={TABLE}"})
+    recording.hear(HttpRequest("HEAD", f"{TABLE}/ledger()"))
+    (line,) = asked(tmp_path)
+    assert line.startswith("unknown: HEAD /devstoreaccount1/ledger()")
+    one_place = Recording(
+        tmp_path / "b.txt", {"AzureWebJobsStorage": f"TableEndpoint={TABLE};QueueEndpoint={TABLE}"}
+    )
+    one_place.hear(HttpRequest("GET", f"{TABLE}/ledger()"))
+    assert not (tmp_path / "b.txt").exists()
+
+
 def test_differences_are_told_in_both_directions() -> None:
     assert differences({"a", "b"}, {"a", "b"}) == []
     assert differences({"a", "b"}, {"b", "c"}) == [
