@@ -20,8 +20,8 @@ from shared.domain.records import Record
 from shared.ports import Conflict
 from shared.rows import MOST_OPERATIONS, Found, Row, Write
 
-MOST_BYTES = 1_000_000
-"""Of rows in one transaction. Escaped they can be three times as long; Azure takes 4 MiB."""
+MOST_BYTES = 300_000
+"""Of rows in one transaction, which escaped are three times as many at most; Azure takes 4 MiB."""
 
 TRIES = 20
 """How often a transaction is made anew because others write the same rows; one always wins."""
