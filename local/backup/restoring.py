@@ -157,9 +157,8 @@ class _Run(Struct, kw_only=True):
             self.lasting.add(episode)
 
     async def _there(self, some: Sequence[Kept]) -> dict[str, Found]:
-        """The ledger's rows from the first of these to the last, which are in the order in which Azure told them."""
-        first, last = some[0].row, some[-1].row
-        return await self.table.between(first["PartitionKey"], first["RowKey"], last["RowKey"])
+        """The ledger's rows of the same keys."""
+        return await self.table.among(some[0].row["PartitionKey"], [each.row["RowKey"] for each in some])
 
 
 def _chunks(rows: Iterable[Kept]) -> Iterator[list[Kept]]:

@@ -52,12 +52,13 @@ class Table:
             if not goes_on:
                 return
 
-    async def between(self, partition: str, first: str, last: str) -> dict[str, Found]:
-        """The rows of a partition between two row keys, both included, by row key."""
-        found, goes_on, where = dict[str, Found](), "", between(partition, first, last)
+    async def among(self, partition: str, keys: Sequence[str]) -> dict[str, Found]:
+        """Those of some rows that are there, by row key; their keys are given in the order in which Azure has them."""
+        found, goes_on, where = dict[str, Found](), "", between(partition, keys[0], keys[-1])
+        wanted = set(keys)
         while True:
             rows, goes_on = await self._ask(f"read of {partition}", partial(self._rows.whole, where, goes_on))
-            found |= {str(each.row["RowKey"]): each for each in rows}
+            found |= {key: each for each in rows if (key := str(each.row["RowKey"])) in wanted}
             if not goes_on:
                 return found
 

@@ -158,6 +158,7 @@ class TestRefused:
             ),
             (gzip.compress(b"\xff" * 100), "is no backup of a ledger: it begins with"),
         ],
+        ids=["nothing", "zip", "text", "json", "binary"],
     )
     def test_another_kind_of_file(self, tmp_path: Path, content: bytes, why: str) -> None:
         path = tmp_path / "x"

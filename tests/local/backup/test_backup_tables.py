@@ -269,6 +269,15 @@ async def test_a_ledger_that_has_rows_is_left_alone(tables: Tables, tmp_path: Pa
     assert await content(table) == before
 
 
+async def test_of_what_lies_between_only_what_is_asked_for_is_kept(tables: Tables) -> None:
+    table, _ = await tables.new()
+    for first in range(0, 1500, 100):
+        rows = ({"PartitionKey": "p", "RowKey": f"{number:05}"} for number in range(first, first + 100))
+        await table.write([Write(row) for row in rows])
+    found = await table.among("p", ["00001", "00007x", "01400"])
+    assert sorted(found) == ["00001", "01400"]
+
+
 async def test_a_large_row_is_no_matter(tables: Tables, tmp_path: Path) -> None:
     table, _ = await tables.new()
     for number in range(40):
