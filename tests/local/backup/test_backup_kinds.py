@@ -82,3 +82,13 @@ def test_an_episode_lasts_until_its_end_whatever_the_columns(episode: Episode) -
     row.pop("ended_at", None)
     assert lasts(row) is (episode.ended_at is None)
     assert not lasts({**row, "body": "{}"})
+
+
+@given(episodes)
+def test_an_end_is_written_only_over_what_was_read(episode: Episode) -> None:
+    ended = layout.row_of("episode!a!b!1", replace(episode, ended_at=NOON))
+    open_ended = layout.row_of("episode!a!b!1", replace(episode, ended_at=None))
+    (write,) = writes(kept(ended, NOON), Found(open_ended, "1"))
+    assert (write.row, write.etag, write.new) == (ended, "1", False)
+    assert writes(kept(open_ended, NOON), Found(ended, "1")) == []
+    assert writes(kept(ended, NOON), Found(ended, "1")) == []
