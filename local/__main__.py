@@ -5,6 +5,7 @@ import sys
 
 from local import package, storage
 from local.azure import command as azure
+from local.backup import backup, restore
 from local.demo import command as demo
 from local.deploy import command as deploy
 from local.doctor import command as doctor
@@ -23,6 +24,8 @@ COMMANDS = {
     "states": (states, "make docs/states.md from the documents' tables and the domain"),
     "doctor": (doctor, "say what is wrong with an installation, and how to mend it"),
     "replay": (replay, "play recorded events through the function app, and show what it decided and why"),
+    "backup": (backup, "write all of the ledger into a file"),
+    "restore": (restore, "put a backup of the ledger back"),
     "scan": (scan, "find VMs that are Stopped and still billed, read-only and without a deployment"),
     "deploy": (deploy, "what a deployment to Azure needs beside Bicep: the hooks of azure.yaml"),
     "scale": (scale, "work out what a large fleet needs and costs, and make docs/scale.md"),

@@ -243,7 +243,8 @@ def error_code(error: HttpResponseError) -> str:
 
 
 def _said(error: AzureError | TimeoutError) -> str:
-    """The service's own words or, where its answer was no error of Azure's, the SDK's; on one line."""
+    """The service's own words, or the SDK's where it answered no error of Azure's: on one line that steers nothing."""
     told = error.error if isinstance(error, HttpResponseError) else None
     text = told.message if told and told.message else getattr(error, "message", "the time was up")
-    return shorten(str(text), 500, placeholder=" …")
+    line = shorten(str(text), 500, placeholder=" …")
+    return "".join(each if each.isprintable() else "\N{REPLACEMENT CHARACTER}" for each in line)

@@ -83,7 +83,7 @@ class Settings(Struct, frozen=True):
         webhook = _read(env, "STOPGAP_WEBHOOK_URL", None)
         return cls(
             subscriptions=_read(env, "STOPGAP_SUBSCRIPTIONS"),
-            storage=_storage(env),
+            storage=cls.storage_of(env),
             policy=Policy(
                 mode=_read(env, "STOPGAP_MODE", defaults.mode),
                 grace=_read(env, "STOPGAP_GRACE", defaults.grace),
@@ -103,6 +103,11 @@ class Settings(Struct, frozen=True):
             insights=env.get(INSIGHTS, "").strip() or None,
             unknown=tuple(_unknown(env)),
         )
+
+    @staticmethod
+    def storage_of(env: Mapping[str, str]) -> Storage:
+        """The storage account alone, for who needs nothing else; `SettingError` when there is none."""
+        return _storage(env)
 
     @staticmethod
     def sweep_schedule_of(env: Mapping[str, str]) -> str:

@@ -94,8 +94,8 @@ _LIFE = ("entry", "episode", "transition")
 _PART = re.compile(r"(?P<kind>\w+)!.+!.+!(?P<stamp>[0-9]{18})(![0-9]+)?")
 """A row key of one of them."""
 
-
-_NOT_AS_READ = {*ABSENT, "EntityAlreadyExists", "ConditionNotMet", "UpdateConditionNotSatisfied"}
+NOT_AS_READ = {*ABSENT, "EntityAlreadyExists", "ConditionNotMet", "UpdateConditionNotSatisfied"}
+"""What Azure says of a condition that does not hold."""
 
 
 class _KnownRow(msgspec.Struct):
@@ -619,7 +619,7 @@ class TableLedger:
         except PortError as fault:
             cause = fault.__cause__
             if isinstance(cause, StorageFault) and (
-                cause.error_code in _NOT_AS_READ or cause.status_code == 412
+                cause.error_code in NOT_AS_READ or cause.status_code == 412
             ):
                 raise Conflict(f"table {TABLE}, {what}: not as it was read ({cause.error_code})") from cause
             raise

@@ -177,6 +177,23 @@ def withdrawn(record: Record, terms: Terms, now: datetime) -> Record:
     return replace(record, deallocation=ended)
 
 
+def taken_back(record: Record, now: datetime) -> Record:
+    """The record without what was still to be done: for one that comes from a backup, made who knows when.
+
+    Whoever exempted the VM since then did so in vain, and may have relied on it. So a plan is made and told anew, what
+    was asked for has to be asked for again, and what became of an attempt that had begun nobody knows. One that Azure
+    took asks it for nothing more: looks tell what became of it.
+    """
+    flag, closing = record.flag, record.deallocation
+    if flag and flag.deallocate_after:
+        record = replace(record, flag=replace(flag, deallocate_after=None))
+    if closing is None or closing.stage not in {Stage.ASKED, Stage.BEGUN}:
+        return record
+    if closing.stage is Stage.ASKED and not closing.unclear:
+        return replace(record, deallocation=None)
+    return replace(record, deallocation=replace(closing, stage=Stage.UNCONFIRMED, ended_at=now))
+
+
 def _tells_now(notice: Notice, now: datetime, *, again: bool) -> bool:
     """Whether the notice of a VM left Stopped is sent once more now."""
     due = again if notice.parked else notice.try_at <= now

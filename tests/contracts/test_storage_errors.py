@@ -184,6 +184,14 @@ async def test_a_save_whose_answer_was_lost_conflicts_with_itself(
     assert len(service.requests) == 2
 
 
+async def test_what_is_said_steers_no_terminal(service: Canned, ledger: TableLedger) -> None:
+    error = {"code": "Bad", "message": {"lang": "en-US", "value": "no\x1b[2J\u202e\r\nway"}}
+    service.answer(said(400, json.dumps({"odata.error": error})))
+    with pytest.raises(Refused, match=r"Bad no�\[2J� way$") as caught:
+        await ledger.latest(VM)
+    assert str(caught.value).replace("�", "").isprintable()
+
+
 async def test_a_hiccup_is_not_seen(service: Canned, ledger: TableLedger) -> None:
     service.answer(drop, refused_by("ServerBusy", 503), refused_by("ResourceNotFound", 404))
     assert await ledger.latest(VM) is None

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from local.azure.price_list import list_price
+from local.backup import backup, restore
 from local.doctor import command as doctor
 from local.doctor.checks import CHECKS, SUBSCRIPTION_CHECKS
 from local.replay import command as replay
@@ -80,6 +81,17 @@ def test_every_option_of_a_command_is_documented(command: ModuleType, page: str)
     command.add_arguments(parser)
     documented = set(re.findall(r"`(--[a-z-]+)[ `]", text(page)))
     assert documented == set(re.findall(r"--[a-z-]+", parser.format_usage()))
+
+
+def test_every_option_of_backup_and_restore_is_documented() -> None:
+    parsers = {"backup": ArgumentParser(add_help=False), "restore": ArgumentParser(add_help=False)}
+    backup.add_arguments(parsers["backup"])
+    restore.add_arguments(parsers["restore"])
+    options = {name: set(re.findall(r"--[a-z-]+", parser.format_usage())) for name, parser in parsers.items()}
+    of = {"both": set(parsers), "`backup`": {"backup"}, "`restore`": {"restore"}}
+    rows = re.findall(r"^\| `(--[a-z-]+)[^|]*\| ([^|]+) \|", text("docs/backup.md"), re.MULTILINE)
+    for name, told in options.items():
+        assert {option for option, whose in rows if name in of[whose]} == told
 
 
 def test_the_settings_that_count_in_a_simulated_replay_are_documented() -> None:
