@@ -99,7 +99,7 @@ def test_its_commands_of_ours_can_be_given(page: str) -> None:
     for line in re.findall(r"\.venv/bin/python -m local ([^`\n]+)", path.read_text()):
         if "..." in line or "…" in line:
             continue
-        name, *arguments = shlex.split(line)
+        name, *arguments = shlex.split(re.split(r" (?:&&|\||;) ", line)[0])
         module, _ = COMMANDS[name]
         parser = argparse.ArgumentParser(exit_on_error=False)
         module.add_arguments(parser)
