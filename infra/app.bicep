@@ -164,20 +164,19 @@ resource app 'Microsoft.Web/sites@2025-03-01' = {
         excludedPaths: ['/runtime/webhooks/eventgrid']
       }
       httpSettings: { requireHttps: true }
-      identityProviders: {
-        azureActiveDirectory: {
-          enabled: !empty(signInClientId)
-          registration: {
-            clientId: signInClientId
-            clientSecretSettingName: secretSetting
-            openIdIssuer: '${environment().authentication.loginEndpoint}${tenant().tenantId}/v2.0'
+      identityProviders: empty(signInClientId)
+        ? {}
+        : {
+            azureActiveDirectory: {
+              enabled: true
+              registration: {
+                clientId: signInClientId
+                clientSecretSettingName: secretSetting
+                openIdIssuer: '${environment().authentication.loginEndpoint}${tenant().tenantId}/v2.0'
+              }
+              validation: { allowedAudiences: [signInClientId, 'api://${signInClientId}'] }
+            }
           }
-          validation: {
-            allowedAudiences: [signInClientId, 'api://${signInClientId}']
-            defaultAuthorizationPolicy: { allowedPrincipals: {} }
-          }
-        }
-      }
       login: { tokenStore: { enabled: false } }
     }
     // Each of the two restarts the app: one after the other.

@@ -50,8 +50,8 @@ resource network 'Microsoft.Network/virtualNetworks@2024-05-01' = {
     ]
   }
 
-  resource app 'subnets' existing = { name: 'app' }
-  resource endpoints 'subnets' existing = { name: 'endpoints' }
+  resource appSubnet 'subnets' existing = { name: 'app' }
+  resource endpointSubnet 'subnets' existing = { name: 'endpoints' }
 }
 
 resource zones 'Microsoft.Network/privateDnsZones@2024-06-01' = [
@@ -81,7 +81,7 @@ resource endpoints 'Microsoft.Network/privateEndpoints@2024-05-01' = [
     location: location
     tags: tags
     properties: {
-      subnet: { id: network::endpoints.id }
+      subnet: { id: network::endpointSubnet.id }
       privateLinkServiceConnections: [
         {
           name: service
@@ -111,4 +111,4 @@ resource names 'Microsoft.Network/privateEndpoints/privateDnsZoneGroups@2024-05-
 ]
 
 @description('ARM id of the subnet that the app leaves through, once names resolve to the endpoints.')
-output appSubnetId string = network::app.id
+output appSubnetId string = network::appSubnet.id

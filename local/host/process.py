@@ -22,13 +22,13 @@ class HostProcess:
     """
 
     recordings: ClassVar[Path | None] = None
-    """A folder in which each host writes down which permissions its functions ask for; None: none does."""
+    """A folder in which each host of Stopgap writes down which permissions its functions ask for; None: none does."""
 
     def __init__(
         self, settings: Mapping[str, str], *, app: Path = ROOT, port: int = 0, arguments: Sequence[str] = ()
     ) -> None:
         self._settings = settings
-        if self.recordings:
+        if self.recordings and app == ROOT:
             arguments = ("--record", str(self.recordings / f"{uuid4()}.txt"), *arguments)
         self._arguments = ["--app", str(app), "--port", str(port), "--env", "none", *arguments]
         self._child = Child("the host")
