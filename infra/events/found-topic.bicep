@@ -26,7 +26,7 @@ resource topic 'Microsoft.EventGrid/systemTopics@2025-02-15' existing = {
 }
 
 module alerts 'alerts.bicep' = {
-  name: '${name}-alerts'
+  name: 'stopgap-alerts-${uniqueString(name)}'
   params: {
     topicName: topic.name
     tags: tags
@@ -36,7 +36,7 @@ module alerts 'alerts.bicep' = {
 }
 
 module deadLetters 'dead-letters.bicep' = {
-  name: '${name}-dead-letters-${uniqueString(subscription().id)}'
+  name: 'stopgap-dead-letters-${uniqueString(subscription().id, name)}'
   scope: resourceGroup(split(storageAccountId, '/')[2], split(storageAccountId, '/')[4])
   params: {
     storageAccountName: last(split(storageAccountId, '/'))
@@ -47,7 +47,7 @@ module deadLetters 'dead-letters.bicep' = {
 
 // An event subscription is refused until its topic may write dead letters.
 module subscribed 'event-subscriptions.bicep' = {
-  name: '${name}-subscribed'
+  name: 'stopgap-subscribed-${uniqueString(name)}'
   params: {
     topicName: topic.name
     functionId: functionId

@@ -1,5 +1,6 @@
 """The environment that azd hands to its hooks: what its owner has set, and what Bicep put out."""
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -8,6 +9,8 @@ from shared.domain.ids import parse_subscription
 from shared.domain.malformed import Malformed
 
 INFRA = ROOT / "infra"
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]{0,39}")
 
 SET_BY: Mapping[str, str] = {
     "AZURE_ENV_NAME": "`azd env new`",
@@ -47,8 +50,14 @@ class Environment:
 
     @property
     def name(self) -> str:
-        """The environment's, which names all that is unique in a tenant."""
-        return self.needed("AZURE_ENV_NAME")
+        """The environment's, which names all that is unique in a tenant, and event subscriptions too."""
+        name = self.needed("AZURE_ENV_NAME")
+        if not _NAME.fullmatch(name):
+            raise CannotDeploy(
+                f"AZURE_ENV_NAME is {name!r}: expected letters, digits and hyphens, 40 at most; "
+                "`azd env new` makes another"
+            )
+        return name
 
     @property
     def home(self) -> str:

@@ -131,6 +131,7 @@ class Steps:
         self.say(f"people sign in by app registration {client_id}, once they have a role of it")
 
     async def _make(self, stack: Stack) -> None:
+        self.say(f"deploying stack {stack.name} by infra/{stack.template.name}: a minute or some")
         with tempfile.NamedTemporaryFile("w", suffix=".json", encoding="utf-8") as file:
             file.write(stack.parameters_file())
             file.flush()

@@ -75,6 +75,8 @@ def test_what_the_hooks_say_is_what_one_should_see() -> None:
         "watching ",
         "people sign in by app registration ",
         ", once they have a role of it",
+        "deploying stack ",
+        ": a minute or some",
         "the app may ",
         "Event Grid tells the app of ",
         "see that it does: .venv/bin/python -m local doctor --resource-group ",

@@ -1,5 +1,6 @@
 """The hooks of azure.yaml, from nothing to an installation and back to nothing, and again at each step."""
 
+import argparse
 import os
 import shlex
 import stat
@@ -11,7 +12,7 @@ from typing import Any
 import pytest
 import yaml
 
-from local.deploy.command import EPILOG
+from local.deploy import command
 from local.deploy.environment import CannotDeploy, Environment
 from local.deploy.sign_in import unique_name
 from local.deploy.steps import STEPS, Steps
@@ -317,6 +318,11 @@ async def test_keys_need_no_registration(azd: Azd, estate: Estate) -> None:
         ),
         ("subscriptions", {"AZURE_SUBSCRIPTION_ID": "x"}, "AZURE_SUBSCRIPTION_ID is malformed"),
         (
+            "access",
+            {"AZURE_ENV_NAME": "my_env"},
+            "AZURE_ENV_NAME is 'my_env': expected letters, digits and hyphens",
+        ),
+        (
             "subscriptions",
             {"AZURE_SUBSCRIPTION_ID": HOME, "STOPGAP_SUBSCRIPTIONS": "a,b"},
             "STOPGAP_SUBSCRIPTIONS is malformed",
@@ -334,6 +340,26 @@ async def test_a_variable_is_told_by_name(step: str, variables: dict[str, str], 
     with pytest.raises(CannotDeploy) as fault:
         await STEPS[step][0](steps)
     assert told in str(fault.value)
+
+
+async def test_a_topic_that_was_found_may_have_as_long_a_name_as_azure_takes(
+    azd: Azd, estate: Estate
+) -> None:
+    longest = topic_of(OTHER)
+    longest |= {"name": "t" * 50, "id": longest["id"].replace("everything", "t" * 50)}
+    have(estate, longest)
+    await azd.do("events")
+    assert [each for each in estate.resources if f"/{'t' * 50}/eventsubscriptions/" in each]
+
+
+def test_the_command_line_says_what_is_missing_and_ends_with_1(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.delenv("AZURE_SUBSCRIPTION_ID", raising=False)
+    parser = argparse.ArgumentParser()
+    command.add_arguments(parser)
+    assert command.run(parser.parse_args(["subscriptions", "access"])) == 1
+    assert capsys.readouterr().err.startswith("subscriptions: AZURE_SUBSCRIPTION_ID is missing")
 
 
 async def test_a_missing_azure_cli_is_told(azd: Azd, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -357,7 +383,7 @@ def test_the_hooks_do_all_steps_in_their_order() -> None:
     done = [hooks()[name]["posix"]["run"].removeprefix(begin).split() for name in order]
     assert done == [["subscriptions", "sign-in"], ["sign-in", "access"], ["events"], ["remove"]]
     assert {step for steps in done for step in steps} == set(STEPS)
-    assert "azure.yaml" in EPILOG
+    assert "azure.yaml" in command.EPILOG
 
 
 def test_azure_yaml_deploys_this_folder_and_holds_no_secret() -> None:
