@@ -67,12 +67,14 @@ def sdk_transport(address: str, *, connect_seconds: float, read_seconds: float) 
     )
 
 
-def plain_client(address: str, *, connect_seconds: float, read_seconds: float) -> Client:
+def plain_client(
+    address: str, *, connect_seconds: float, read_seconds: float, agent: str = USER_AGENT
+) -> Client:
     """A client for a service that has no SDK and asks for no token: no retries, no redirects, no log."""
     return AsyncPipelineClient(
         address,
         transport=Transport(address, connect_seconds=connect_seconds, read_seconds=read_seconds),
-        policies=[HeadersPolicy({"User-Agent": USER_AGENT})],
+        policies=[HeadersPolicy({"User-Agent": agent})],
     )
 
 

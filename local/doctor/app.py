@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 from azure.core.exceptions import AzureError
 from azure.core.rest import AsyncHttpResponse, HttpRequest
 
+from local.doctor.arm import AGENT
 from local.doctor.findings import Finding, failed, not_checked, ok, warning, wrong
 from local.doctor.installation import Asked
 from shared.domain.malformed import shown
@@ -36,7 +37,7 @@ async def look(asked: Asked) -> list[Finding]:
 
 async def ask(app: str, key: str | None) -> AsyncHttpResponse:
     """What an app answers that is asked for its health, whatever that is. Raises `NotNow` or `Refused`."""
-    client = plain_client(app, connect_seconds=CONNECT_SECONDS, read_seconds=READ_SECONDS)
+    client = plain_client(app, connect_seconds=CONNECT_SECONDS, read_seconds=READ_SECONDS, agent=AGENT)
     headers = {"x-functions-key": key} if key else {}
     request = HttpRequest("GET", f"{app}{PATH}", headers=headers)
     try:

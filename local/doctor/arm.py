@@ -25,6 +25,9 @@ CONNECT_SECONDS, READ_SECONDS, REQUEST_SECONDS = 5.0, 8.0, 10.0
 REMOVAL_SECONDS, REMOVAL_PAUSE = 30.0, 1.0
 """For a removal that ARM does not do at once, and between two questions after it."""
 
+AGENT = "stopgap-doctor"
+"""Who asks, as Azure's logs have it."""
+
 PAGES = 20
 """What doctor asks for is a handful of rows: more pages are no answer to it."""
 
@@ -42,9 +45,7 @@ def mend_of(endpoint: str) -> str:
 class Arm:
     """ARM, as doctor asks it. Redirects and links that lead elsewhere are not followed: the token is for ARM alone."""
 
-    def __init__(
-        self, credential: "AsyncTokenCredential", endpoint: str, agent: str = "stopgap-doctor"
-    ) -> None:
+    def __init__(self, credential: "AsyncTokenCredential", endpoint: str, agent: str = AGENT) -> None:
         """Make no connection yet.
 
         Args:

@@ -6,7 +6,7 @@ from email.utils import parsedate_to_datetime
 from azure.core.exceptions import AzureError
 from azure.core.rest import HttpRequest
 
-from local.doctor.arm import CONNECT_SECONDS, READ_SECONDS, REQUEST_SECONDS, mend_of
+from local.doctor.arm import AGENT, CONNECT_SECONDS, READ_SECONDS, REQUEST_SECONDS, mend_of
 from local.doctor.findings import Finding, not_checked, ok, warning
 from local.doctor.installation import Installation
 from shared.exchange import exchange, plain_client, port_error
@@ -18,7 +18,7 @@ _SECOND = timedelta(seconds=1)
 async def look(installation: Installation) -> list[Finding]:
     """Ask ARM anything, without a token: every answer, a refusal too, says what time it is there."""
     endpoint = installation.settings.arm_endpoint
-    client = plain_client(endpoint, connect_seconds=CONNECT_SECONDS, read_seconds=READ_SECONDS)
+    client = plain_client(endpoint, connect_seconds=CONNECT_SECONDS, read_seconds=READ_SECONDS, agent=AGENT)
     request = HttpRequest("GET", f"{endpoint}/subscriptions?api-version=2022-12-01")
     try:
         asked_at = installation.now()
