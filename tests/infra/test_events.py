@@ -6,10 +6,11 @@ from typing import Any
 import pytest
 
 from local.deploy.stacks import Watched, events_parameters
-from local.doctor.delivery import judged
+from local.doctor.delivery import judged, judged_for_probes
 from local.doctor.filters import Sample, lets_through
 from local.doctor.findings import Verdict
 from local.doctor.needs import KINDS
+from shared.domain.probes import subject_prefix
 from shared.domain.signals import ANNOTATIONS, OPERATIONS
 from tests.infra.conftest import FOUND, HOME, OTHER, env_after
 from tests.infra.deployed import Deployment, Fault, Made, Scope, deploy
@@ -131,6 +132,21 @@ def test_a_probe_is_let_through_and_no_other_deployment(events: Deployment) -> N
     elsewhere = f"/subscriptions/{OTHER}/providers/Microsoft.Resources/deployments/stopgap-probe-0a1b"
     sample = told(operation, kind="ResourceWriteSuccess", subject=elsewhere)
     assert lets_through(condition, sample) is False
+
+
+@pytest.mark.parametrize("subscription", [HOME, OTHER])
+def test_doctor_finds_the_way_of_its_probes(events: Deployment, subscription: str) -> None:
+    (finding,) = judged_for_probes(rows(events, subscription, RESOURCES), subscription, None)
+    assert finding.verdict is Verdict.OK
+    assert "by stopgap-probe-dev" in finding.fact
+    (made,) = [
+        each
+        for each in events.of_type(SUBSCRIPTION)
+        if each.name == "stopgap-probe-dev" and (subscription in each.id)
+    ]
+    assert (
+        made.body["properties"]["filter"]["subjectBeginsWith"].lower() == subject_prefix(subscription).lower()
+    )
 
 
 def test_filters_are_within_the_limits(events: Deployment) -> None:
