@@ -11,6 +11,7 @@ from local.scale.inputs import ENDPOINTS, LOG_ALERTS, METRIC_ALERTS
 from shared.adapters.queues import LOOKS
 from shared.adapters.tables import TABLE
 from shared.domain.policy import Mode
+from shared.metrics import METRICS
 from shared.settings import STORAGE, VARIABLES, Settings
 from tests.infra.conftest import GROUP, HOME, LEAST, MOST, OTHER, main_of
 from tests.infra.deployed import TENANT, Deployment, Fault, Made
@@ -260,6 +261,17 @@ def test_the_workbook_can_be_read(most: Deployment) -> None:
     assert book["version"] == "Notebook/1.0"
     titles = [item["content"]["title"] for item in book["items"] if item["type"] == 3]
     assert len(titles) == len(set(titles)) >= 10
+
+
+def test_the_workbook_asks_for_what_is_measured() -> None:
+    book = json.loads((INFRA / "workbook.json").read_text())
+    queries = [item["content"]["query"] for item in book["items"] if item["type"] == 3]
+    known = {metric.name: set(metric.attributes) for metric in METRICS}
+    for query in queries:
+        if not query.startswith("AppMetrics"):
+            continue
+        (name,) = re.findall(r'Name == "(stopgap[\w.]+)"', query)
+        assert set(re.findall(r"Properties\.(\w+)", query)) <= known[name], name
 
 
 def test_what_is_no_choice_is_refused() -> None:
