@@ -38,6 +38,9 @@ PRICE_TRIES = 10
 
 TOKEN_SECONDS = 30.0
 
+AGENT = "stopgap-scan"
+"""Who asks, as Azure's logs have it."""
+
 
 class CannotLook(Exception):
     """A scan cannot begin; the text says why, and how to mend it."""
@@ -143,7 +146,7 @@ async def _scan_in(env: Mapping[str, str], args: argparse.Namespace, errors: Con
         if arm_endpoint.startswith("https:"):
             await _signed_in(credential, arm_endpoint)
         subscriptions, left_out = await _subscriptions(credential, arm_endpoint, wanted)
-        vms = ComputeVms(credential, endpoint=arm_endpoint, clock=_now)
+        vms = ComputeVms(credential, endpoint=arm_endpoint, clock=_now, agent=AGENT)
         try:
             with _Bars(errors) as bars:
                 looked = await look_at(vms, subscriptions, Policy(), _now, bars.told)

@@ -59,7 +59,6 @@ REMAINING = "x-ms-ratelimit-remaining-subscription-reads"
 API_VERSION = "2026-04-01"
 """The default of azure-mgmt-compute 39."""
 
-_HEADERS = {"Accept": "application/json", "User-Agent": USER_AGENT}
 
 _VMS = "Microsoft.Compute/virtualMachines"
 _SETS = "Microsoft.Compute/virtualMachineScaleSets"
@@ -89,6 +88,7 @@ class ComputeVms:
         endpoint: str = PUBLIC_ARM,
         clock: Clock,
         told: Callable[[str, int], None] = lambda _, __: None,
+        agent: str = USER_AGENT,
     ) -> None:
         """Make no connection yet.
 
@@ -97,6 +97,7 @@ class ComputeVms:
             endpoint: ARM's address: https, or http on loopback (the simulated Azure). Else `ValueError`.
             clock: The time.
             told: Told of each subscription how many reads ARM says are left.
+            agent: Who asks, as ARM's logs have it.
         """
         try:
             self._endpoint = checked(endpoint)
@@ -105,6 +106,8 @@ class ComputeVms:
         self._credential = credential
         self._clock = clock
         self._told = told
+        self._agent = agent
+        self._headers = {"Accept": "application/json", "User-Agent": agent}
         self._transport = Transport(
             self._endpoint, connect_seconds=CONNECT_SECONDS, read_seconds=READ_SECONDS
         )
@@ -210,7 +213,7 @@ class ComputeVms:
         return response
 
     async def _ask(self, url: str, read_seconds: float | None = None) -> AsyncHttpResponse:
-        request = HttpRequest("GET", url, headers=_HEADERS)
+        request = HttpRequest("GET", url, headers=self._headers)
         response = await self._reader.send_request(request, read_timeout=read_seconds)
         if response.status_code != 200:
             raise HttpResponseError(response=response, error_format=ARMErrorFormat)
@@ -246,7 +249,7 @@ class ComputeVms:
                 subscription,
                 self._endpoint,
                 transport=self._transport,
-                policies=[RequestIdPolicy(), UserAgentPolicy(base_user_agent=USER_AGENT), *self._policies()],
+                policies=[RequestIdPolicy(), UserAgentPolicy(base_user_agent=self._agent), *self._policies()],
             )
         return client
 
