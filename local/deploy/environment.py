@@ -10,6 +10,9 @@ from shared.domain.malformed import Malformed
 
 INFRA = ROOT / "infra"
 
+GROUP_BEFORE = "STOPGAP_GROUP_BEFORE"
+"""Kept by a hook for the next: where rights were granted, to take them away when another group is watched."""
+
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]{0,39}")
 
 SET_BY: Mapping[str, str] = {
@@ -68,6 +71,11 @@ class Environment:
     def management_group(self) -> str:
         """The management group that is watched; empty: none."""
         return self.optional("STOPGAP_MANAGEMENT_GROUP")
+
+    @property
+    def group_before(self) -> str:
+        """The management group on which the latest deployment granted rights; empty: on none."""
+        return self.optional(GROUP_BEFORE)
 
     @property
     def subscriptions(self) -> tuple[str, ...]:

@@ -16,6 +16,9 @@ from local.deploy.environment import Environment, template
 SCHEMA = "https://schema.management.azure.com/schemas/2019-04-01/deploymentParameters.json#"
 
 
+_NONE: Mapping[str, Any] = {}
+
+
 class Stack(Struct, frozen=True):
     """A deployment stack, at a subscription or at a management group."""
 
@@ -73,37 +76,31 @@ class Watched(Struct, frozen=True):
     health_topic: str = ""
 
 
-def access(env: Environment, parameters: Mapping[str, Any] | None = None) -> Stack:
+def access(env: Environment, parameters: Mapping[str, Any] = _NONE) -> Stack:
     """The rights within the home subscription, and on each watched one unless a management group is watched."""
-    return Stack(
-        name=f"stopgap-access-{env.name}",
-        template=template("access.bicep"),
-        subscription=env.home,
-        location=env.needed("AZURE_LOCATION"),
-        parameters=parameters or {},
-    )
+    return _stack(env, "access", "access.bicep", parameters)
 
 
-def access_group(env: Environment, parameters: Mapping[str, Any] | None = None) -> Stack:
-    """The rights on the management group that is watched."""
-    return Stack(
-        name=f"stopgap-access-{env.name}",
-        template=template("access-group.bicep"),
-        subscription=env.home,
-        location=env.needed("AZURE_LOCATION"),
-        management_group=env.management_group,
-        parameters=parameters or {},
-    )
+def access_group(env: Environment, group: str, parameters: Mapping[str, Any] = _NONE) -> Stack:
+    """The rights on a management group that is watched."""
+    return _stack(env, "access", "access-group.bicep", parameters, group)
 
 
-def events(env: Environment, parameters: Mapping[str, Any] | None = None) -> Stack:
+def events(env: Environment, parameters: Mapping[str, Any] = _NONE) -> Stack:
     """What makes Event Grid tell the app of each watched subscription."""
+    return _stack(env, "events", "events.bicep", parameters)
+
+
+def _stack(
+    env: Environment, what: str, file: str, parameters: Mapping[str, Any], management_group: str = ""
+) -> Stack:
     return Stack(
-        name=f"stopgap-events-{env.name}",
-        template=template("events.bicep"),
+        name=f"stopgap-{what}-{env.name}",
+        template=template(file),
         subscription=env.home,
         location=env.needed("AZURE_LOCATION"),
-        parameters=parameters or {},
+        management_group=management_group,
+        parameters=parameters,
     )
 
 

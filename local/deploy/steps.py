@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from local.deploy import sign_in, stacks, topics
 from local.deploy.azure_cli import az, azd_env_set
-from local.deploy.environment import CannotDeploy, Environment
+from local.deploy.environment import GROUP_BEFORE, CannotDeploy, Environment
 from local.deploy.graph import PUBLIC, Graph
 from local.deploy.stacks import Stack
 from local.doctor.arm import Arm
@@ -66,8 +66,13 @@ class Steps:
 
     async def access(self) -> None:
         """Grant the app what it needs, and no more."""
-        if self.env.management_group:
-            await self._make(stacks.access_group(self.env, stacks.access_group_parameters(self.env)))
+        group, before = self.env.management_group, self.env.group_before
+        if before and before != group:
+            await self._delete(stacks.access_group(self.env, before))
+            azd_env_set(GROUP_BEFORE, "")
+        if group:
+            azd_env_set(GROUP_BEFORE, group)
+            await self._make(stacks.access_group(self.env, group, stacks.access_group_parameters(self.env)))
         await self._make(stacks.access(self.env, stacks.access_parameters(self.env)))
         may = "watch and deallocate" if self.env.flag("STOPGAP_ALLOW_DEALLOCATE") else "watch"
         self.say(f"the app may {may} VMs of {self.env.management_group or _listed(self.env.subscriptions)}")
@@ -86,49 +91,59 @@ class Steps:
 
     async def remove(self) -> None:
         """Remove all that is outside the resource group, which `azd down` deletes."""
-        async with self._arm() as arm:
-            held = [
-                other
-                for each in self.env.subscriptions
-                for other in await topics.others(arm, each, self.env.topic_group, self.env.name)
-            ]
-        if held and not self.force:
+        if not self.force and (held := await self._held()):
             raise CannotDeploy(
                 "others get events by the system topics of this environment, and would no longer:\n  "
                 + "\n  ".join(held)
                 + "\nSee to them first; or remove all the same: .venv/bin/python -m local deploy remove --force"
             )
-        there = [stacks.events(self.env), stacks.access(self.env)]
-        if self.env.management_group:
-            there.append(stacks.access_group(self.env))
-        for stack in there:
-            where = stack.management_group or stack.subscription
-            if await asyncio.to_thread(az, stack.show(), missing_is_fine=True):
-                await asyncio.to_thread(az, stack.delete())
-                self.say(f"removed: stack {stack.name} of {where}, and all that it made")
-            else:
-                self.say(f"not there: stack {stack.name} of {where}")
+        await self._delete(stacks.events(self.env))
+        await self._delete(stacks.access(self.env))
+        for group in dict.fromkeys(filter(None, (self.env.management_group, self.env.group_before))):
+            await self._delete(stacks.access_group(self.env, group))
         if self.env.optional("STOPGAP_SIGN_IN", "entra").lower() == "entra":
-            async with self._graph() as graph:
-                gone = await sign_in.remove(self.env, graph)
-            self.say(
-                f"{'removed' if gone else 'not there'}: app registration {sign_in.unique_name(self.env)}"
-            )
+            await self._unregister()
+
+    async def _held(self) -> list[str]:
+        """What others have subscribed to, of topics that would go."""
+        async with self._arm() as arm:
+            return [
+                other
+                for each in self.env.subscriptions
+                for other in await topics.others(arm, each, self.env.topic_group, self.env.name)
+            ]
 
     async def _register(self) -> None:
-        given, ours = (
-            self.env.optional("STOPGAP_SIGN_IN_CLIENT_ID"),
-            self.env.optional("STOPGAP_SIGN_IN_OURS"),
-        )
-        if given and given != ours:
-            self.say(f"people sign in by app registration {given}, which somebody else sees to")
+        if theirs := self._theirs():
+            self.say(f"people sign in by app registration {theirs}, which somebody else sees to")
             return
         async with self._graph() as graph:
             client_id = await sign_in.register(self.env, graph)
-        if client_id != given:
+        if client_id != self.env.optional("STOPGAP_SIGN_IN_CLIENT_ID"):
             azd_env_set("STOPGAP_SIGN_IN_OURS", client_id)
             azd_env_set("STOPGAP_SIGN_IN_CLIENT_ID", client_id)
         self.say(f"people sign in by app registration {client_id}, once they have a role of it")
+
+    async def _unregister(self) -> None:
+        if theirs := self._theirs():
+            self.say(f"left alone: app registration {theirs}, which somebody else sees to")
+            return
+        async with self._graph() as graph:
+            gone = await sign_in.remove(self.env, graph)
+        self.say(f"{'removed' if gone else 'not there'}: app registration {sign_in.unique_name(self.env)}")
+
+    def _theirs(self) -> str:
+        """The client id of a registration that is not ours; empty: there is none."""
+        given = self.env.optional("STOPGAP_SIGN_IN_CLIENT_ID")
+        return "" if given == self.env.optional("STOPGAP_SIGN_IN_OURS") else given
+
+    async def _delete(self, stack: Stack) -> None:
+        where = stack.management_group or stack.subscription
+        if await asyncio.to_thread(az, stack.show(), missing_is_fine=True):
+            await asyncio.to_thread(az, stack.delete())
+            self.say(f"removed: stack {stack.name} of {where}, and all that it made")
+        else:
+            self.say(f"not there: stack {stack.name} of {where}")
 
     async def _make(self, stack: Stack) -> None:
         self.say(f"deploying stack {stack.name} by infra/{stack.template.name}: a minute or some")

@@ -165,7 +165,7 @@ async def _subscriptions(
     credential: "AsyncTokenCredential", endpoint: str, wanted: list[str]
 ) -> tuple[dict[str, str], dict[str, str]]:
     """Those to look at, by id with their names; and those that are left out, with why."""
-    async with Arm(credential, endpoint, "stopgap-scan") as arm:
+    async with Arm(credential, endpoint, AGENT) as arm:
         try:
             usable, left_out = await visible(arm)
         except (PortError, Malformed) as fault:

@@ -220,6 +220,23 @@ async def test_a_management_group_is_watched_with_all_that_is_in_it(azd: Azd, es
     assert not estate.stacks
 
 
+async def test_a_management_group_that_is_not_watched_any_more_is_left_without_a_trace(
+    azd: Azd, estate: Estate
+) -> None:
+    azd.kept = {"STOPGAP_MANAGEMENT_GROUP": "mg-all", "STOPGAP_SUBSCRIPTIONS": HOME}
+    await azd.do("access")
+    azd.kept = {"STOPGAP_MANAGEMENT_GROUP": "mg-other", "STOPGAP_SUBSCRIPTIONS": HOME}
+    await azd.do("access")
+    assert not [each for each in (*estate.resources, *estate.stacks) if "/mg-all/" in each]
+    assert [each for each in estate.resources if "/mg-other/" in each]
+    azd.kept = {"STOPGAP_SUBSCRIPTIONS": HOME}
+    await azd.do("access")
+    assert not [each for each in (*estate.resources, *estate.stacks) if "managementgroups" in each.lower()]
+    await azd.do("access")
+    await azd.do("remove")
+    assert not estate.stacks
+
+
 async def test_a_management_group_without_subscriptions_is_told(azd: Azd, estate: Estate) -> None:
     azd.kept = {"STOPGAP_MANAGEMENT_GROUP": "mg-none"}
     estate.groups["mg-none"] = []
@@ -293,6 +310,9 @@ async def test_a_registration_that_somebody_else_sees_to_is_left_alone(azd: Azd,
     await azd.do("sign-in", "sign-in")
     assert not estate.applications
     assert "somebody else" in azd.said[-1]
+    await azd.do("remove")
+    assert "left alone" in azd.said[-1]
+    assert not [each for each in estate.asked if "/v1.0/" in each]
 
 
 async def test_keys_need_no_registration(azd: Azd, estate: Estate) -> None:
