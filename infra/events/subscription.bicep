@@ -69,8 +69,20 @@ var topics = [
         // What `python -m local doctor` proves delivery by: an empty deployment.
         name: 'stopgap-probe-${environmentName}'
         eventTypes: ['Microsoft.Resources.ResourceWriteSuccess']
-        subjectBeginsWith: '${subscription().id}/providers/Microsoft.Resources/deployments/stopgap-probe-'
-        advancedFilters: []
+        subjectBeginsWith: subscription().id
+        advancedFilters: [
+          {
+            operatorType: 'StringIn'
+            key: 'data.operationName'
+            values: ['Microsoft.Resources/deployments/write']
+          }
+          {
+            // Azure writes the ids of deployments with their provider, and has written them without.
+            operatorType: 'StringContains'
+            key: 'subject'
+            values: ['/deployments/stopgap-probe-']
+          }
+        ]
       }
     ]
   }

@@ -3,7 +3,8 @@
 A probe is the write of an empty deployment at a subscription, named `stopgap-probe-{token}`: decision 23 tells why.
 The documentation says that writes of the deployment history make events of a subscription ("Azure subscription as an
 Event Grid source"); none that is published shows one at the scope of a subscription, so that its `subject` is the
-deployment's id is inferred from those of resources.
+deployment's id is inferred from those of resources. Azure has written ids of deployments with their provider and
+without it: both are taken.
 """
 
 import re
@@ -19,7 +20,7 @@ PREFIX = "stopgap-probe-"
 
 _SUBJECT = re.compile(
     r"/subscriptions/(?P<subscription>[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})"
-    rf"/providers/microsoft\.resources/deployments/{PREFIX}(?P<token>[0-9a-z-]{{1,64}})/?",
+    rf"(?:/providers/microsoft\.resources)?/deployments/{PREFIX}(?P<token>[0-9a-z-]{{1,64}})/?",
     re.ASCII,
 )
 
