@@ -26,8 +26,8 @@ format: setup ## format the code, and mend what the linter can
 	@$(BIN)/ruff format --quiet $(CODE)
 	@$(BIN)/ruff check --quiet --fix $(CODE)
 
-test: setup browser ## every test, on real parts (WORKERS=3: so many files at once)
-	@$(BIN)/python -m pytest -n $(or $(WORKERS),3) --dist loadfile --privileges
+test: setup browser ## every test, on real parts (WORKERS=4: so many files at once)
+	@$(BIN)/python -m pytest -n $(or $(WORKERS),4) --dist loadfile --privileges
 
 test-long: setup ## 20,000 lives of a VM and of its deallocations, other ones each time (some minutes)
 	@$(BIN)/python -m pytest tests/domain/test_true_life.py tests/domain/test_true_deallocations.py \
