@@ -14,6 +14,9 @@ _OPERATORS: Mapping[str, Callable[[str, str], bool]] = {
     "StringEndsWith": str.endswith,
     "StringContains": operator.contains,
 }
+"""Each has its opposite, `StringNotIn` and so on: none of the values is to fit, nor what is missing."""
+
+_KNOWN = tuple(name.replace("String", how) for how in ("String", "StringNot") for name in _OPERATORS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,13 +29,14 @@ class AdvancedFilter:
     values: tuple[str, ...]
 
     def admits(self, event: Event) -> bool:
-        """Whether the event's field fits; what is missing or no text does not."""
+        """Whether the event's field fits; what is missing or no text fits nothing."""
         found: object = event.as_event_grid()
         for name in self.key.lower().split("."):
             fields = found if isinstance(found, Mapping) else {}
             found = {str(key).lower(): value for key, value in fields.items()}.get(name)
-        fits = _OPERATORS[self.operator_type]
-        return isinstance(found, str) and any(fits(found.lower(), value.lower()) for value in self.values)
+        fits = _OPERATORS[self.operator_type.replace("StringNot", "String")]
+        admitted = isinstance(found, str) and any(fits(found.lower(), value.lower()) for value in self.values)
+        return admitted is not self.operator_type.startswith("StringNot")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,8 +80,8 @@ class EventSubscription:
 def advanced_filter(shown: Mapping[str, Any]) -> AdvancedFilter:
     """An advanced filter as ARM shows it: `{"operatorType", "key", "values"}`. Raises ValueError for what is none."""
     operator_type, key, values = (shown.get(name) for name in ("operatorType", "key", "values"))
-    if operator_type not in _OPERATORS:
-        expected = ", ".join(_OPERATORS)
+    if operator_type not in _KNOWN:
+        expected = ", ".join(_KNOWN)
         raise ValueError(f"operatorType is {operator_type!r}; the simulated Azure knows {expected}")
     texts = values if isinstance(values, list | tuple) else ()
     if not isinstance(key, str) or not texts or not all(isinstance(value, str) for value in texts):

@@ -181,6 +181,25 @@ async def test_what_an_advanced_filter_admits_is_delivered(
 
 
 @pytest.mark.parametrize(
+    ("key", "values", "admitted"),
+    [
+        ("data.operationName", ["/extensions/", "/runCommand"], True),
+        ("data.operationName", ["/extensions/", "/POWEROFF/"], False),
+        ("data.none", ["anything"], True),
+    ],
+)
+async def test_the_opposite_admits_what_holds_none_of_its_values(
+    azure: SimulatedAzure, receiver: Receiver, key: str, values: list[str], admitted: bool
+) -> None:
+    condition = {"operatorType": "StringNotContains", "key": key, "values": values}
+    await azure.subscribe(receiver.url, event_types=[ACTION], advanced_filters=[condition])
+    await azure.power_off(azure.add_vm(SUB, "rg", "vm-1"))
+    await azure.settle()
+
+    assert bool(receiver.events) is admitted
+
+
+@pytest.mark.parametrize(
     "key", ["data.operationName", "data.none", "data", "subject.none", "data.claims.aud"]
 )
 async def test_what_no_advanced_filter_admits_is_not(
