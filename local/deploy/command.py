@@ -2,6 +2,7 @@
 
 import argparse
 import asyncio
+import logging
 import os
 import sys
 
@@ -29,6 +30,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Do the steps, one after the other."""
+    # What the SDKs would log of a token that is not to be had comes as an error.
+    logging.getLogger("azure.identity").setLevel(logging.CRITICAL)
     env = Environment(os.environ)
     steps = Steps(
         env=env,

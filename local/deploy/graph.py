@@ -89,6 +89,8 @@ class Graph:
 
 
 def _told(method: str, path: str, error: HttpResponseError) -> str:
+    if error.status_code is None:
+        return f"Microsoft Graph, {method} {path}: no token to ask with: {error.message}"
     hint = ""
     if error.status_code in {401, 403}:
         hint = (

@@ -8,13 +8,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from azure.identity.aio import AzureCliCredential
+
 from local.deploy import sign_in, stacks, topics
 from local.deploy.azure_cli import az, azd_env_set
 from local.deploy.environment import GROUP_BEFORE, CannotDeploy, Environment
 from local.deploy.graph import PUBLIC, Graph
 from local.deploy.stacks import Stack
 from local.doctor.arm import Arm
-from shared.adapters.identity import Identity
 from shared.domain.ids import parse_subscription
 from shared.domain.malformed import Malformed
 from shared.ports import PortError
@@ -177,7 +178,8 @@ class Steps:
             yield graph
 
     def _credential(self) -> "AsyncTokenCredential":
-        return Identity(None)
+        """Whoever the Azure CLI is signed in as: it does the deployments, so it is to do the looks as well."""
+        return AzureCliCredential()
 
 
 STEPS: Mapping[str, tuple[Callable[[Steps], Coroutine[None, None, None]], str]] = {

@@ -11,9 +11,11 @@ from typing import Any
 
 import pytest
 import yaml
+from azure.identity.aio import AzureCliCredential
 
 from local.deploy import command
 from local.deploy.environment import CannotDeploy, Environment
+from local.deploy.graph import Graph
 from local.deploy.sign_in import unique_name
 from local.deploy.steps import STEPS, Steps
 from local.parts import ROOT
@@ -372,6 +374,15 @@ async def test_a_topic_that_was_found_may_have_as_long_a_name_as_azure_takes(
     assert [each for each in estate.resources if f"/{'t' * 50}/eventsubscriptions/" in each]
 
 
+async def test_nobody_signed_in_is_told_in_a_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", "/nowhere")
+    async with Graph(AzureCliCredential(), "https://127.0.0.1:9") as graph:
+        with pytest.raises(
+            CannotDeploy, match=r"GET /me: no token to ask with: Azure CLI not found on path$"
+        ):
+            await graph.get("/me")
+
+
 def test_the_command_line_says_what_is_missing_and_ends_with_1(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -422,3 +433,8 @@ def test_each_hook_tells_windows_where_to_go() -> None:
 
 def test_the_resource_group_that_azd_deletes_is_the_one_of_the_installation(most: Deployment) -> None:
     assert most.outputs["AZURE_RESOURCE_GROUP"] == GROUP
+
+
+def test_what_azd_keeps_is_in_no_commit() -> None:
+    """Its environment can hold the webhook's address."""
+    assert ".azure/" in (ROOT / ".gitignore").read_text().splitlines()
