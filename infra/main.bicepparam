@@ -1,16 +1,16 @@
 using 'main.bicep'
 
 // azd hands its environment over: `azd env set STOPGAP_GRACE 6h`, then `azd provision`. docs/deploy.md tells of each.
+// One that was taken back is empty and not missing.
+var watched = readEnvironmentVariable('STOPGAP_SUBSCRIPTIONS', '')
+
 param environmentName = readEnvironmentVariable('AZURE_ENV_NAME')
 param location = readEnvironmentVariable('AZURE_LOCATION')
 param resourceGroupName = readEnvironmentVariable(
   'AZURE_RESOURCE_GROUP',
   'rg-stopgap-${readEnvironmentVariable('AZURE_ENV_NAME')}'
 )
-param subscriptions = split(
-  readEnvironmentVariable('STOPGAP_SUBSCRIPTIONS', readEnvironmentVariable('AZURE_SUBSCRIPTION_ID', '')),
-  ','
-)
+param subscriptions = split(empty(watched) ? readEnvironmentVariable('AZURE_SUBSCRIPTION_ID', '') : watched, ',')
 param mode = readEnvironmentVariable('STOPGAP_MODE', 'notify')
 param grace = readEnvironmentVariable('STOPGAP_GRACE', '15m')
 param warning = readEnvironmentVariable('STOPGAP_WARNING', '1h')

@@ -17,7 +17,7 @@ from uuid import NAMESPACE_URL, uuid5
 
 from tree_sitter import Node
 
-from tests.infra.syntax import INFRA, Declaration, declarations, parse, text
+from tests.infra.syntax import INFRA, PARAMETERS, Declaration, declarations, parse, text
 
 TENANT = "00000000-0000-4000-8000-00000000face"
 SUFFIXES = {"storage": "core.windows.net"}
@@ -168,6 +168,16 @@ def deploy(file: str, scope: Scope, parameters: Mapping[str, Any]) -> Deployment
     """Work out a file of infra/. Raises `Fault`."""
     run = _Run(file, scope, parameters)
     return Deployment(tuple(run.resources()), run.outputs())
+
+
+def parameters(variables: Mapping[str, str]) -> dict[str, Any]:
+    """What main.bicepparam hands over in an environment. Raises `Fault`."""
+    run = _Parameters(variables)
+    return {
+        each.name: run.evaluate(each.node.named_children[-1], {})
+        for each in declarations(PARAMETERS)
+        if each.kind == "parameter"
+    }
 
 
 class _Run:
@@ -449,6 +459,24 @@ class _Run:
         return known(self.scope, *given)
 
 
+class _Parameters(_Run):
+    """A file that gives parameters their values: it is deployed nowhere, and can read the environment."""
+
+    def __init__(self, variables: Mapping[str, str]) -> None:
+        self.file, self.scope = PARAMETERS, Scope()
+        self._variables, self._values = variables, {}
+        self._declared = {each.name: each for each in declarations(PARAMETERS) if each.kind == "variable"}
+
+    def _call(self, node: Node, names: dict[str, Any]) -> Any:  # noqa: ANN401 - as Bicep has it
+        function, arguments = node.named_children
+        if text(function) != "readEnvironmentVariable":
+            return super()._call(node, names)
+        name, *default = (self.evaluate(each, names) for each in arguments.named_children)
+        if name not in self._variables and not default:
+            raise Fault(f"{self.file}: environment variable {name} is not set")
+        return self._variables.get(name, *default)
+
+
 _BOUNDS: Mapping[str, Callable[[Any, int], bool]] = {
     "minLength": lambda value, limit: len(value) >= limit,
     "maxLength": lambda value, limit: len(value) <= limit,
@@ -479,7 +507,7 @@ _EXPRESSIONS: Mapping[str, Callable[[_Run, Node, dict[str, Any]], Any]] = {
     "ternary_expression": _Run._ternary,
     "binary_expression": _Run._binary,
     "unary_expression": _Run._unary,
-    "call_expression": _Run._call,
+    "call_expression": lambda run, node, names: run._call(node, names),
     "for_statement": _Run._for,
     "parenthesized_expression": lambda run, node, names: run.evaluate(node.named_children[0], names),
 }
@@ -487,6 +515,13 @@ _EXPRESSIONS: Mapping[str, Callable[[_Run, Node, dict[str, Any]], Any]] = {
 
 def _properties(node: Node) -> list[Node]:
     return [child for child in node.named_children if child.type == "object_property"]
+
+
+def _converted(value: str, convert: Callable[[str], Any], kind: str) -> Any:  # noqa: ANN401 - as Bicep has it
+    try:
+        return convert(value.lower())
+    except (KeyError, ValueError):
+        raise Fault(f"{value!r} is no {kind}") from None
 
 
 def _unique(*words: str) -> str:
@@ -529,8 +564,8 @@ _FUNCTIONS: Mapping[str, Callable[..., Any]] = {
     "last": lambda _scope, values: values[-1],
     "toLower": lambda _scope, value: value.lower(),
     "string": lambda _scope, value: str(value),
-    "bool": lambda _scope, value: {"true": True, "false": False}[value.lower()],
-    "int": lambda _scope, value: int(value),
+    "bool": lambda _scope, value: _converted(value, {"true": True, "false": False}.__getitem__, "bool"),
+    "int": lambda _scope, value: _converted(value, int, "int"),
     "union": _union,
     "guid": lambda _scope, *words: made_up_id("guid", *words),
     "uniqueString": lambda _scope, *words: _unique(*words),

@@ -14,7 +14,7 @@ from shared.domain.policy import Mode
 from shared.metrics import METRICS
 from shared.settings import STORAGE, VARIABLES, Settings
 from tests.infra.conftest import GROUP, HOME, LEAST, MOST, OTHER, main_of
-from tests.infra.deployed import TENANT, Deployment, Fault, Made
+from tests.infra.deployed import TENANT, Deployment, Fault, Made, parameters
 from tests.infra.syntax import INFRA
 from tests.registered import FUNCTIONS
 
@@ -214,6 +214,45 @@ def test_the_identity_that_stands_in_for_a_secret_has_no_role(
         for made in deployment.of_type("Microsoft.Authorization/roleAssignments")
     }
     assert sign_in not in assigned
+
+
+# What azd's environment says becomes of it.
+
+ENV = {"AZURE_ENV_NAME": "dev", "AZURE_LOCATION": "westeurope", "AZURE_SUBSCRIPTION_ID": HOME}
+
+
+def test_an_environment_that_says_no_more_than_it_must_gives_the_defaults(least: Deployment) -> None:
+    assert main_of(parameters(ENV)).resources == least.resources
+
+
+@pytest.mark.parametrize(
+    ("variables", "setting", "value"),
+    [
+        ({"STOPGAP_SUBSCRIPTIONS": f"{HOME},{OTHER}"}, "STOPGAP_SUBSCRIPTIONS", f"{HOME},{OTHER}"),
+        ({"STOPGAP_SUBSCRIPTIONS": ""}, "STOPGAP_SUBSCRIPTIONS", HOME),
+        ({"STOPGAP_ALLOW_DEALLOCATE": "true"}, "STOPGAP_ALLOW_DEALLOCATE", "true"),
+        ({"STOPGAP_MAX_DEALLOCATIONS_PER_HOUR": "3"}, "STOPGAP_MAX_DEALLOCATIONS_PER_HOUR", "3"),
+        ({"STOPGAP_GRACE": "6h"}, "STOPGAP_GRACE", "6h"),
+    ],
+)
+def test_what_an_environment_says_gets_to_the_app(
+    variables: dict[str, str], setting: str, value: str
+) -> None:
+    assert settings_of(main_of(parameters(ENV | variables)))[setting] == value
+
+
+@pytest.mark.parametrize(
+    ("variables", "told"),
+    [
+        ({"STOPGAP_ALLOW_DEALLOCATE": "yes"}, "'yes' is no bool"),
+        ({"STOPGAP_MAX_DEALLOCATIONS_PER_HOUR": "many"}, "'many' is no int"),
+        ({"STOPGAP_MAX_DEALLOCATIONS_PER_HOUR": "1001"}, "maxDeallocationsPerHour is 1001"),
+        ({"STOPGAP_CURRENCY": "euro"}, "currency is 'euro'"),
+    ],
+)
+def test_what_cannot_be_is_refused_before_anything_is_made(variables: dict[str, str], told: str) -> None:
+    with pytest.raises(Fault, match=told):
+        main_of(parameters(ENV | variables))
 
 
 # What watches over it.
