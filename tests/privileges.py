@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from local.azure.data_actions import ACTIONS, SEND_EVENTS
+from local.azure.data_actions import SEND_EVENTS
 from local.azure.permissions import ASKED_BY_APP, ROLES
 from local.host.process import HostProcess
 from local.parts import ROOT
@@ -76,9 +76,3 @@ class Privileges:
                 )
             )
         return result
-
-
-def actions_are_told_apart() -> bool:
-    """Whether what the roles call an action is one, and what they call a data action."""
-    storage = ROLES["storage"]
-    return set(storage["actions"]) <= ACTIONS and not set(storage["dataActions"]) & ACTIONS

@@ -113,7 +113,7 @@ resource group 'Microsoft.Resources/resourceGroups@2024-03-01' = if (empty(resou
   tags: tags
 }
 
-module made 'made-topic.bicep' = [
+module made 'topic.bicep' = [
   for each in topics: if (empty(each.existingId)) {
     name: '${each.name}-${uniqueString(environmentName)}'
     scope: resourceGroup(topicGroupName)
@@ -121,23 +121,17 @@ module made 'made-topic.bicep' = [
       name: each.name
       topicType: each.type
       tags: tags
-      actionGroupId: actionGroupId
-      functionId: functionId
-      storageAccountId: storageAccountId
-      deadLetterContainer: deadLetterContainer
-      eventSubscriptions: each.eventSubscriptions
     }
     dependsOn: [group]
   }
 ]
 
-module found 'found-topic.bicep' = [
-  for each in topics: if (!empty(each.existingId)) {
-    name: '${each.name}-${uniqueString(environmentName)}'
-    // Where the condition does not hold, this still has to be a name.
-    scope: resourceGroup(empty(each.existingId) ? topicGroupName : split(each.existingId, '/')[4])
+module subscribed 'subscribed-topic.bicep' = [
+  for each in topics: {
+    name: '${each.name}-subscribed-${uniqueString(environmentName)}'
+    scope: resourceGroup(!empty(each.existingId) ? split(each.existingId, '/')[4] : topicGroupName)
     params: {
-      name: last(split(each.existingId, '/'))
+      name: empty(each.existingId) ? each.name : last(split(each.existingId, '/'))
       tags: tags
       actionGroupId: actionGroupId
       functionId: functionId
@@ -145,5 +139,6 @@ module found 'found-topic.bicep' = [
       deadLetterContainer: deadLetterContainer
       eventSubscriptions: each.eventSubscriptions
     }
+    dependsOn: [made]
   }
 ]

@@ -16,7 +16,7 @@ from local.azure.routing import SUBSCRIPTION, Route, route
 from local.parts import ROOT
 from shared.exchange import USER_AGENT
 
-ROLES: Mapping[str, Mapping[str, list[str]]] = json.loads((ROOT / "infra" / "roles.json").read_text("utf-8"))
+ROLES: Mapping[str, Mapping[str, Any]] = json.loads((ROOT / "infra" / "roles.json").read_text("utf-8"))
 """The roles that a deployment grants to the app."""
 
 WATCH: tuple[str, ...] = tuple(ROLES["watch"]["actions"])

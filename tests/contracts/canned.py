@@ -40,20 +40,26 @@ class Canned:
 
 
 @asynccontextmanager
-async def canned_service() -> AsyncIterator[Canned]:
-    service = Canned()
+async def served(handle: Answer) -> AsyncIterator[str]:
+    """Where a handler of all requests listens, on loopback."""
     app = web.Application()
-    app.router.add_route("*", "/{path:.*}", service.handle)
+    app.router.add_route("*", "/{path:.*}", handle)
     # What hangs is ended with its connection: else closing would wait for it.
     runner = web.AppRunner(app, access_log=None, handler_cancellation=True)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()
     host, port = runner.addresses[0][:2]
-    service.url = f"http://{host}:{port}"
     try:
-        yield service
+        yield f"http://{host}:{port}"
     finally:
         await runner.cleanup()
+
+
+@asynccontextmanager
+async def canned_service() -> AsyncIterator[Canned]:
+    service = Canned()
+    async with served(service.handle) as service.url:
+        yield service
 
 
 def said(

@@ -11,30 +11,21 @@ from local.azure.server import SimulatedAzure
 from local.azure.settings import DEFAULT_SUBSCRIPTION
 from local.azurite import Azurite
 from local.host.process import HostProcess
-from tests.e2e.town import App, power_off_event, settings_for
+from tests.e2e.town import KEY, App, app_with_key, flagged_vm_of_a_hard_name, settings_for
 from tests.web.html import Html
 
-KEY = "se+sam&e"
 DASHBOARD = "/api/dashboard"
 
 
 @pytest.fixture(scope="module")
 async def app(storage: str, azure: SimulatedAzure) -> AsyncIterator[App]:
-    """With a function key, as on the platform."""
-    settings = settings_for(storage, azure) | {"STOPGAP_ALLOW_DEALLOCATE": "true"}
-    async with (
-        HostProcess(settings, arguments=["--function-key", KEY]) as host,
-        aiohttp.ClientSession(host.url, headers={"x-functions-key": KEY}) as http,
-    ):
-        yield App(host, http)
+    async with app_with_key(storage, azure) as running:
+        yield running
 
 
 @pytest.fixture(scope="module")
 async def vm(app: App, azure: SimulatedAzure) -> str:
-    vm = azure.add_vm(DEFAULT_SUBSCRIPTION, "rg-Größe(1)", "Web-ü", state="stopped")
-    await app.post([power_off_event(vm)])
-    await app.flagged(vm)
-    return vm
+    return await flagged_vm_of_a_hard_name(app, azure)
 
 
 async def opened(app: App, **parameters: str) -> tuple[int, Html]:

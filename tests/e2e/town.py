@@ -1,7 +1,8 @@
 """Talking to the function app as Event Grid and as a user do."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from copy import deepcopy
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -17,6 +18,9 @@ from shared.domain.ids import parse_vm_id
 from tests.eventually import eventually
 
 WEBHOOK = "/runtime/webhooks/eventgrid?functionName=vm_event"
+KEY = "se+sam&e"
+"""A function key that has to be escaped in an address."""
+
 SAMPLES = Path(__file__).parents[1] / "data" / "samples"
 
 
@@ -98,6 +102,25 @@ class App:
             return vm if vm and vm["flag"] and vm["flag"]["notified_at"] else {}
 
         return await eventually(look, within=60)
+
+
+@asynccontextmanager
+async def app_with_key(storage: str, azure: SimulatedAzure) -> AsyncIterator[App]:
+    """The app with a function key, as on the platform, where VMs may be deallocated."""
+    settings = settings_for(storage, azure) | {"STOPGAP_ALLOW_DEALLOCATE": "true"}
+    async with (
+        HostProcess(settings, arguments=["--function-key", KEY]) as host,
+        aiohttp.ClientSession(host.url, headers={"x-functions-key": KEY}) as http,
+    ):
+        yield App(host, http)
+
+
+async def flagged_vm_of_a_hard_name(app: App, azure: SimulatedAzure) -> str:
+    """The id of a VM left Stopped whose names have to be escaped in an address."""
+    vm = azure.add_vm(DEFAULT_SUBSCRIPTION, "rg-Größe(1)", "Web-ü", state="stopped")
+    await app.post([power_off_event(vm)])
+    await app.flagged(vm)
+    return vm
 
 
 def path(vm_id: str) -> str:

@@ -396,18 +396,27 @@ class _Run:
         return names[name] if name in names else self.value(name)
 
     def _member(self, node: Node, names: dict[str, Any]) -> Any:  # noqa: ANN401 - as Bicep has it
-        of, key = node.named_children
+        of, key = self._parts(node)
         value, safe = self.evaluate(of, names), any(child.type == ".?" for child in node.children)
         return self._get(value, text(key), node, safe=safe)
 
     def _subscript(self, node: Node, names: dict[str, Any]) -> Any:  # noqa: ANN401 - as Bicep has it
-        of, key = node.named_children
+        of, key = self._parts(node)
         value, index = self.evaluate(of, names), self.evaluate(key, names)
         if isinstance(index, int) and isinstance(value, Sequence):
             if index >= len(value):
                 raise Fault(f"{self.file}: {text(node)} is beyond the end")
             return value[index]
         return self._get(value, index, node, safe=False)
+
+    def _parts(self, node: Node) -> tuple[Node, Node]:
+        """What is asked, and for what. The grammar binds `a ? b : c[0]` otherwise than the compiler: it is refused."""
+        of, key = node.named_children
+        if of.type in {"ternary_expression", "binary_expression", "unary_expression"}:
+            raise Fault(
+                f"{self.file}: {text(node)}: write what has an index or a member in the middle, or in brackets"
+            )
+        return of, key
 
     def _get(self, value: Any, key: str, node: Node, *, safe: bool) -> Any:  # noqa: ANN401 - as Bicep has it
         if value is None and safe:

@@ -14,6 +14,8 @@ from uuid import uuid4
 
 from aiohttp import web
 
+from tests.contracts.canned import served
+
 type Row = dict[str, Any]
 
 _NAMED = re.compile(r"/v1\.0/(applications|servicePrincipals)\((uniqueName|appId)='([^']+)'\)(?:/(.*))?")
@@ -178,14 +180,5 @@ class Estate:
 async def standing() -> AsyncIterator[Estate]:
     """One, over HTTP on loopback."""
     estate = Estate()
-    app = web.Application()
-    app.router.add_route("*", "/{path:.*}", estate.handle)
-    runner = web.AppRunner(app, access_log=None)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    host, port = runner.addresses[0][:2]
-    estate.url = f"http://{host}:{port}"
-    try:
+    async with served(estate.handle) as estate.url:
         yield estate
-    finally:
-        await runner.cleanup()

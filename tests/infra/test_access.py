@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from local.azure.permissions import ROLES
 from local.deploy.environment import Environment
 from local.deploy.stacks import access_group_parameters, access_parameters
 from tests.infra.conftest import GROUP, HOME, MOST, OTHER, env_after
@@ -12,7 +13,6 @@ from tests.infra.deployed import Deployment, Made, Scope, deploy
 from tests.infra.syntax import INFRA
 
 DEFINITION, ASSIGNMENT = "Microsoft.Authorization/roleDefinitions", "Microsoft.Authorization/roleAssignments"
-ROLES: dict[str, dict[str, Any]] = json.loads((INFRA / "roles.json").read_text())
 BUILTIN: dict[str, str] = json.loads((INFRA / "builtin-roles.json").read_text())
 
 

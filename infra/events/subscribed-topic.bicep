@@ -1,4 +1,4 @@
-metadata description = 'What is subscribed to of a system topic that is there already. The topic stays as it is: somebody else made it.'
+metadata description = 'What is subscribed to of a system topic, whoever made it: the topic itself stays as it is.'
 
 @description('Required. Name of the topic.')
 param name string
